@@ -1,0 +1,37 @@
+/*
+ * packets: a bounded walk over OpenPGP packets (RFC 4880 4.2, 5.2) that trusts nothing: what is in a blob before gpg sees it, and a key
+ * reduced to what we certify. No cryptography here.
+ */
+#ifndef ENROLL_PACKETS_H
+#define ENROLL_PACKETS_H
+
+#include "base/buf.h"
+
+/* Undoes ASCII armor (RFC 4880 6.2) of the first block of this kind ("PUBLIC KEY BLOCK", "PRIVATE KEY BLOCK", "MESSAGE", "SIGNATURE") in
+ * the text, with everything that mail systems do to it (P2.6: CRLF, BOM, trailing blanks, quoted-printable remains, "> " quoting not).
+ * Checks the CRC where there is one. ERR_DATA with a sentence. *after_out (may be NULL): the first byte behind the block. */
+CHECKED enum err armor_read(struct bytes text, const char *kind, struct buf *out, const uint8_t **after_out);
+/* Where a block of this kind begins in the text, or NULL. kind NULL: any. */
+const uint8_t *armor_find(struct bytes text, const char *kind);
+void armor_write(const char *kind, struct bytes binary, struct buf *out); /* LF line ends, with CRC */
+
+struct packet_summary {
+	size_t public_keys;   /* primaries */
+	size_t secret_keys;   /* secret key or secret subkey packets, stubs included */
+	size_t user_ids, subkeys, signatures, other;
+	unsigned version;     /* of the first primary */
+	bool malformed;       /* not a sequence of packets to its end, or a partial or indeterminate length */
+};
+struct packet_summary packets_summarise(struct bytes binary);
+
+/* Splits a blob of several transferable public keys: the n-th as borrowed bytes; false past the last. */
+bool packets_key_at(struct bytes binary, size_t n, struct bytes *out);
+
+/*
+ * Copies one transferable public key with only: the primary; its direct-key and key-revocation signatures; each user ID whose text `keep`
+ * accepts, with self-signatures (those that name the primary as issuer); all subkeys with their bindings and revocations. User
+ * attributes, foreign signatures, marker and trust packets go. ERR_DATA when malformed, secret, or not version 4.
+ */
+CHECKED enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context), void *context, struct buf *out);
+
+#endif
