@@ -22,13 +22,13 @@ HARDEN   := -fstack-protector-strong -fPIE -fno-strict-aliasing -fno-common \
     $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-clash-protection)
 CFLAGS   ?= -O2 -g
 override CFLAGS += -std=c17 -pthread $(WARN) $(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-override CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCOUNTERSIGN_VERSION='"$(VERSION)"' -Icommon -I$(BUILD)/gen
+override CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCOUNTERSIGN_VERSION='"$(VERSION)"' -Icommon -Iagent -I$(BUILD)/gen
 override LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(if $(SAN),-fsanitize=$(SAN))
 
 COMMON_SRC := $(foreach r,$(ROOMS),$(wildcard common/$(r)/*.c))
 PROGRAMS   := countersignd countersignctl countersign
-SRC_countersignd   := $(wildcard agent/authority/*.c)
-SRC_countersignctl := $(wildcard agent/admin/*.c)
+SRC_countersignd   := $(wildcard agent/authority/*.c agent/shared/*.c)
+SRC_countersignctl := $(wildcard agent/admin/*.c agent/shared/*.c)
 SRC_countersign    := $(wildcard agent/client/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
