@@ -1,8 +1,11 @@
 /*
- * authority: the configured authority, opened: what countersignd's workers and countersignctl both stand on.
+ * authority: the configured authority, opened: what countersignd's workers and countersignctl both
+ * stand on.
  */
 #ifndef SHARED_AUTHORITY_H
 #define SHARED_AUTHORITY_H
+
+#include <sys/types.h>
 
 #include "base/conf.h"
 #include "keys/keyhome.h"
@@ -12,30 +15,48 @@
 struct authority {
 	struct conf *conf;
 	struct store *store;
-	struct keyhome *home;   /* throw-away, on tmpfs, holding the authority's public key; NULL without AUTHORITY_KEYS */
-	char *address;          /* canonical */
-	const char *domain;     /* of the address; borrowed from it */
-	const char *name;       /* display name, or NULL; borrowed from conf */
+	struct keyhome *home; /* throw-away, on tmpfs, holding the authority's public key; NULL
+				 without AUTHORITY_KEYS */
+	char *address;        /* canonical */
+	const char *domain;   /* of the address; borrowed from it */
+	const char *name;     /* display name, or NULL; borrowed from conf */
 	char fingerprint[41];
 	uint8_t pin[PIN_BYTES];
-	struct buf public_key;  /* binary, minimal */
+	struct buf public_key; /* binary, minimal */
 	char *key_home, *escrow_home;
-	bool agent_started;     /* by us: stopped again by authority_close */
+	bool agent_started; /* by us: stopped again by authority_close */
+	pid_t agent_pid;    /* when it is ours */
+	bool unprotected;   /* made with --no-passphrase */
+	int lock, turn;     /* lock files held while the agent is ours; -1: none */
 };
 
 enum authority_need {
-	AUTHORITY_STORE = 0,    /* configuration and store */
-	AUTHORITY_KEYS = 1,     /* and a home that can sign: the daemon's agent, or one of our own started with the passphrase file */
+	AUTHORITY_STORE = 0, /* configuration and store */
+	AUTHORITY_KEYS = 1,  /* and a home that can sign: the daemon's agent, or one of our own
+				started with the passphrase file */
 };
 
 /* Paths that follow from the configuration, malloc'ed. */
 char *authority_store_path(const struct conf *conf);
 char *authority_key_home(const struct conf *conf);
 char *authority_escrow_home(const struct conf *conf);
+char *authority_lock_path(const struct conf *conf);
+
+/* The passphrase of passphrase-file (a name without "/" is a systemd credential) into a secret buf;
+ * left empty where none is configured. */
+CHECKED enum err authority_passphrase(const struct conf *conf, struct buf *out);
+/* Makes the runtime directory (0700, the state directory's owner) and insists that it is tmpfs and
+ * nobody else's. ERR_CONFIG otherwise. */
+CHECKED enum err authority_prepare_runtime(
+    const char *runtime_directory, const char *state_directory);
+/* "ABCD EF01 …" for people; malloc'ed. */
+char *authority_fingerprint_text(const char *fingerprint);
 
 /*
- * Reads the configuration (`path` as given by -c, or NULL), becomes the owner of the state directory when run as root, opens what is needed.
- * Errors say which part failed: ERR_NOINPUT/ERR_CONFIG configuration, ERR_DATA/ERR_CONFIG store, ERR_UNAVAILABLE locked or unreadable key home.
+ * Reads the configuration (`path` as given by -c, or NULL), becomes the owner of the state
+ * directory when run as root, opens what is needed. Errors say which part failed:
+ * ERR_NOINPUT/ERR_CONFIG configuration, ERR_DATA/ERR_CONFIG store, ERR_UNAVAILABLE locked or
+ * unreadable key home.
  */
 CHECKED enum err authority_open(const char *path, enum authority_need need, struct authority **out);
 void authority_close(struct authority **authority);

@@ -1,9 +1,11 @@
 /*
- * letters: mails that are finished before a transaction and inserted into the outbox inside it (P5.1: no gpg runs inside a transaction).
+ * letters: mails that are finished before a transaction and inserted into the outbox inside it
+ * (P5.1: no gpg runs inside a transaction).
  */
 #ifndef SHARED_LETTERS_H
 #define SHARED_LETTERS_H
 
+#include "mail/compose.h"
 #include "shared/authority.h"
 
 #define LETTERS_MAX 40
@@ -13,31 +15,50 @@ struct letters {
 	size_t count;
 };
 
-enum notice_event { NOTICE_TOKEN_ISSUED, NOTICE_TOKEN_VOIDED, NOTICE_ENROLLED, NOTICE_CONFIRMED, NOTICE_REPEAT_ALARM };
+enum notice_event {
+	NOTICE_TOKEN_ISSUED,
+	NOTICE_TOKEN_VOIDED,
+	NOTICE_ENROLLED,
+	NOTICE_CONFIRMED,
+	NOTICE_REPEAT_ALARM
+};
 
 struct notice {
 	enum notice_event event;
-	const char *address;      /* whom it concerns, canonical */
-	const char *actor;        /* "the agent", or the administrator */
-	const char *keyset;       /* or NULL */
-	const char *fingerprint;  /* or NULL */
-	int64_t until;            /* token expiry, certified until; 0: none */
+	const char *address;     /* whom it concerns, canonical */
+	const char *actor;       /* "the agent", or the administrator */
+	const char *keyset;      /* or NULL */
+	const char *fingerprint; /* or NULL */
+	int64_t until;           /* token expiry, certified until; 0: none */
 };
 
 /*
  * P5.6: one signed notice to the address and one to each auditor, appended to `out`. Runs gpg.
  */
-CHECKED enum err letters_add_notice(struct authority *authority, const struct notice *notice, int64_t now, struct letters *out);
+CHECKED enum err letters_add_notice(
+    struct authority *authority, const struct notice *notice, int64_t now, struct letters *out);
 /* A signed text to administrators (quarantine, alarms). Runs gpg. */
-CHECKED enum err letters_add_alarm(struct authority *authority, const char *subject, const char *text, int64_t now, struct letters *out);
-/* Inside a transaction. Refusals and notices above the caps of P6.7 are left out, with one alarm mark a day; auditors' copies always go. */
-CHECKED enum err letters_insert(struct authority *authority, const struct letters *letters, int64_t now);
+CHECKED enum err letters_add_alarm(struct authority *authority, const char *subject,
+    const char *text, int64_t now, struct letters *out);
+/* Inside a transaction. Refusals and notices above the caps of P6.7 are left out, with one alarm
+ * mark a day; auditors' copies always go. */
+CHECKED enum err letters_insert(
+    struct authority *authority, const struct letters *letters, int64_t now);
 void letters_free(struct letters *letters);
 
-/* "Thu, …" header of an outgoing mail of the authority filled in: from, date, fresh Message-ID (malloc'ed into *message_id_out). */
-struct envelope_header;
-void letters_header(const struct authority *authority, const char *to, const char *subject, int64_t now, struct envelope_header *out, char **message_id_out);
-/* The envelope sender of an outbox row (P6.1): authority+b-ID, the plain address, or "". malloc'ed. */
+/* "Thu, …" header of an outgoing mail of the authority filled in: from, date, fresh Message-ID
+ * (malloc'ed into *message_id_out). */
+void letters_header(const struct authority *authority, const char *to, const char *subject,
+    int64_t now, struct envelope_header *out, char **message_id_out);
+/* The whole mail, multipart/signed by the authority. Runs gpg. */
+CHECKED enum err letters_write_signed(struct authority *authority,
+    const struct envelope_header *header, const struct part *part, struct buf *out);
+/* The authority card (P2.7) as the attachment of a mail: `out` keeps the bytes that the part
+ * borrows. Runs gpg. */
+CHECKED enum err letters_card_part(
+    struct authority *authority, struct buf *bytes, struct part *out);
+/* The envelope sender of an outbox row (P6.1): authority+b-ID, the plain address, or "". malloc'ed.
+ */
 char *letters_sender(const struct authority *authority, const char *outbox_id);
 
 #endif

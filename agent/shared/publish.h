@@ -1,14 +1,20 @@
-/* publish: the Web Key Directory (P5.4): advanced layout, one key per address, the authority's own always. */
+/* publish: the Web Key Directory (P5.4): advanced layout, one key per address, the authority's own
+ * always. */
 #ifndef SHARED_PUBLISH_H
 #define SHARED_PUBLISH_H
 
 #include "shared/authority.h"
 
-/* Writes or removes the entry of one address below `directory` (which stands for the web server's root), durably. */
-CHECKED enum err publish_address(struct authority *authority, const char *directory, const char *address, int64_t now);
-/* All that is due into conf wkd.directory; own transactions; marks what succeeded. *count_out: entries written. */
+/* Writes or removes the entry of one address below `directory` (which stands for the web server's
+ * root), durably. */
+CHECKED enum err publish_address(
+    struct authority *authority, const char *directory, const char *address, int64_t now);
+/* All that is due into conf wkd.directory; own transactions; marks what succeeded. *count_out:
+ * entries written. */
 CHECKED enum err publish_due(struct authority *authority, int64_t now, int64_t *count_out);
-/* The whole directory, made beside `directory` and renamed into place (an existing one is exchanged and removed): all or nothing. */
-CHECKED enum err publish_export(struct authority *authority, const char *directory, int64_t now, int64_t *count_out);
+/* The whole directory, made beside `directory` and renamed into place (an existing one is exchanged
+ * and removed): all or nothing. */
+CHECKED enum err publish_export(
+    struct authority *authority, const char *directory, int64_t now, int64_t *count_out);
 
 #endif

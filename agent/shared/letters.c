@@ -1,0 +1,384 @@
+#include "shared/letters.h"
+
+#include <string.h>
+
+#include "base/journal.h"
+#include "base/when.h"
+#include "text/utf8.h"
+
+#define DAY_SECONDS 86400
+#define HOUR_SECONDS 3600
+
+void letters_header(const struct authority *authority, const char *to, const char *subject,
+    int64_t now, struct envelope_header *out, char **message_id_out)
+{
+	*message_id_out = message_id_make(authority->domain);
+	*out = (struct envelope_header){
+		.from_address = authority->address,
+		.from_name = authority->name,
+		.to_address = to,
+		.subject = subject,
+		.message_id = *message_id_out,
+		.auto_submitted = "auto-generated",
+		.date = now,
+	};
+}
+
+char *letters_sender(const struct authority *authority, const char *outbox_id)
+{
+	const char *delimiter = authority->conf->submit.recipient_delimiter;
+	size_t local = (size_t)(authority->domain - authority->address) - 1;
+
+	if (!authority->conf->submit.bounces)
+		return str_dup("");
+	if (!delimiter || !*delimiter)
+		return str_dup(authority->address);
+	return str_printf("%.*s%sb-%s@%s", (int)local, authority->address, delimiter, outbox_id,
+	    authority->domain);
+}
+
+struct signed_text {
+	struct buf part, signature;
+	char micalg[16];
+};
+
+static enum err sign_part(
+    struct authority *authority, const struct part *part, struct signed_text *out)
+{
+	part_write(part, &out->part);
+	return keyhome_sign(authority->home, authority->fingerprint, buf_bytes(&out->part),
+	    &out->signature, out->micalg);
+}
+
+static enum err write_signed(
+    const struct envelope_header *header, const struct signed_text *text, struct buf *out)
+{
+	return letter_write_signed(
+	    header, buf_bytes(&text->part), buf_bytes(&text->signature), text->micalg, out);
+}
+
+static void signed_text_free(struct signed_text *text)
+{
+	buf_free(&text->part);
+	buf_free(&text->signature);
+}
+
+enum err letters_write_signed(struct authority *authority, const struct envelope_header *header,
+    const struct part *part, struct buf *out)
+{
+	struct signed_text text = { .part.secret = out->secret };
+	enum err e = sign_part(authority, part, &text);
+
+	if (!e)
+		e = write_signed(header, &text, out);
+	signed_text_free(&text);
+	return e;
+}
+
+enum err letters_card_part(struct authority *authority, struct buf *bytes, struct part *out)
+{
+	enum err e = authority_card(authority, bytes);
+
+	*out = (struct part){
+		.type = "application/pgp-keys",
+		.name = "authority-card.asc",
+		.description = "The security authority's key and card",
+		.body = buf_bytes(bytes),
+	};
+	return e;
+}
+
+/* ---- what notices say ---- */
+
+static void add_fingerprint(struct buf *out, const char *label, const char *fingerprint)
+{
+	char *text = authority_fingerprint_text(fingerprint);
+
+	buf_addf(out, "%s%s\n", label, text);
+	str_free(&text);
+}
+
+static void add_key(struct buf *out, const struct notice *notice)
+{
+	char day[WHEN_TEXT_SIZE];
+
+	buf_add_text(out, "\n");
+	if (notice->keyset)
+		buf_addf(out, "Keyset:          %s\n", notice->keyset);
+	if (notice->fingerprint)
+		add_fingerprint(out, "Fingerprint:     ", notice->fingerprint);
+	if (notice->until)
+		buf_addf(out, "Certified until: %s\n", when_format_day(notice->until, day));
+}
+
+static const char *notice_subject(enum notice_event event)
+{
+	switch (event) {
+	case NOTICE_TOKEN_ISSUED:
+		return "A token was issued for";
+	case NOTICE_TOKEN_VOIDED:
+		return "A token was taken back for";
+	case NOTICE_ENROLLED:
+		return "A key was enrolled for";
+	case NOTICE_CONFIRMED:
+		return "A key was confirmed for";
+	case NOTICE_REPEAT_ALARM:
+		return "A used token was tried again for";
+	}
+	return "";
+}
+
+static void add_event(struct buf *out, const struct notice *n, const char *actor)
+{
+	char day[WHEN_TEXT_SIZE];
+
+	switch (n->event) {
+	case NOTICE_TOKEN_ISSUED:
+		buf_addf(out,
+		    "%s issued an enrollment token for %s.\nIt can be used once, until %s. The "
+		    "token itself "
+		    "is not in this mail.\n",
+		    actor, n->address, when_format_day(n->until, day));
+		return;
+	case NOTICE_TOKEN_VOIDED:
+		buf_addf(out, "%s took back the enrollment token of %s.\nIt no longer works.\n",
+		    actor, n->address);
+		return;
+	case NOTICE_ENROLLED:
+		buf_addf(out, "A key was enrolled for %s.\n", n->address);
+		add_key(out, n);
+		buf_add_text(out,
+		    "\nOthers will find it once the enrollment is confirmed from this address.\n");
+		return;
+	case NOTICE_CONFIRMED:
+		buf_addf(out, "The enrollment of a key for %s was confirmed from this address.\n",
+		    n->address);
+		add_key(out, n);
+		return;
+	case NOTICE_REPEAT_ALARM:
+		buf_addf(out,
+		    "Somebody sent a second, different request with a token of %s that is used "
+		    "already.\nIt was "
+		    "refused, and nothing was changed.\n",
+		    n->address);
+		add_key(out, n);
+		return;
+	}
+}
+
+static void notice_text(
+    const struct authority *authority, const struct notice *notice, int64_t now, struct buf *out)
+{
+	char when[WHEN_TEXT_SIZE];
+	bool is_agent = str_equal(notice->actor, "the agent");
+	char *actor = utf8_printable(is_agent ? "The agent" : notice->actor, false);
+
+	add_event(out, notice, actor);
+	buf_addf(out,
+	    "\nWhen: %s\n\nIf you did not expect this, tell your administrator.\n\n-- \n%s\n",
+	    when_format(now, when), authority->name ? authority->name : "Security Authority");
+	buf_addf(out, "%s\n", authority->address);
+	add_fingerprint(out, "Key ", authority->fingerprint);
+	str_free(&actor);
+}
+
+/* ---- rows ---- */
+
+static enum err next_row(struct letters *letters, struct outbox_row **out)
+{
+	*out = NULL;
+	if (letters->count == LETTERS_MAX)
+		return err_fail(ERR_CONFIG,
+		    "more than %d mails at once: shorten auditors or administrators", LETTERS_MAX);
+	*out = &letters->rows[letters->count++];
+	return ERR_OK;
+}
+
+static void fill_row(const struct authority *authority, enum outbox_kind kind, const char *to,
+    int64_t now, struct outbox_row *row)
+{
+	outbox_id_make(row->id);
+	row->kind = kind;
+	row->sender = letters_sender(authority, row->id);
+	row->recipient = str_dup(to);
+	row->created = row->due = now;
+}
+
+/* One signed text may go to several recipients. */
+static enum err add_letter(struct authority *authority, const char *subject,
+    const struct signed_text *text, enum outbox_kind kind, const char *to, int64_t now,
+    struct letters *letters)
+{
+	struct envelope_header header;
+	struct outbox_row *row = NULL;
+	enum err e = next_row(letters, &row);
+
+	if (e)
+		return e;
+	fill_row(authority, kind, to, now, row);
+	letters_header(authority, to, subject, now, &header, &row->message_id);
+	return write_signed(&header, text, &row->mail);
+}
+
+/* Copies for those who watch are of kind OUTBOX_ALARM, which no cap stops or counts (P5.6, P6.7).
+ */
+static enum err add_copies(struct authority *authority, const char *subject,
+    const struct signed_text *text, char *const *to, const char *but, int64_t now,
+    struct letters *letters)
+{
+	enum err e = ERR_OK;
+
+	for (; to && *to && !e; to++)
+		if (!str_equal_case(*to, but))
+			e = add_letter(authority, subject, text, OUTBOX_ALARM, *to, now, letters);
+	return e;
+}
+
+static enum err sign_body(
+    struct authority *authority, const struct buf *body, struct signed_text *out)
+{
+	struct part part = { .type = "text/plain", .body = buf_bytes(body) };
+
+	return sign_part(authority, &part, out);
+}
+
+static bool is_one_of(char *const *list, const char *address)
+{
+	for (; list && *list; list++)
+		if (str_equal_case(*list, address))
+			return true;
+	return false;
+}
+
+enum err letters_add_notice(
+    struct authority *authority, const struct notice *notice, int64_t now, struct letters *out)
+{
+	char *const *auditors = authority->conf->notify.auditors;
+	char *subject = str_printf("%s %s", notice_subject(notice->event), notice->address);
+	enum outbox_kind kind = is_one_of(auditors, notice->address) ? OUTBOX_ALARM : OUTBOX_NOTICE;
+	struct signed_text text = { 0 };
+	struct buf body = BUF_INIT;
+	enum err e;
+
+	notice_text(authority, notice, now, &body);
+	if (!(e = sign_body(authority, &body, &text)) &&
+	    !(e = add_letter(authority, subject, &text, kind, notice->address, now, out)))
+		e = add_copies(authority, subject, &text, auditors, notice->address, now, out);
+	signed_text_free(&text);
+	buf_free(&body);
+	str_free(&subject);
+	return e;
+}
+
+enum err letters_add_alarm(struct authority *authority, const char *subject, const char *text,
+    int64_t now, struct letters *out)
+{
+	struct signed_text letter = { 0 };
+	struct buf body = BUF_INIT;
+	enum err e;
+
+	buf_addf(&body, "%s\n\n-- \n%s\n", text, authority->address);
+	if (!(e = sign_body(authority, &body, &letter)))
+		e = add_copies(authority, subject, &letter, authority->conf->notify.administrators,
+		    NULL, now, out);
+	signed_text_free(&letter);
+	buf_free(&body);
+	return e;
+}
+
+/* ---- into the outbox ---- */
+
+/* P6.7 */
+static enum err is_capped(
+    struct authority *authority, const struct outbox_row *row, int64_t now, bool *out)
+{
+	int64_t day = 0, hour = 0;
+	enum err e;
+
+	*out = false;
+	if (row->kind != OUTBOX_REFUSAL && row->kind != OUTBOX_NOTICE)
+		return ERR_OK;
+	if ((e = outbox_count(authority->store, row->recipient, now - DAY_SECONDS, &day)) ||
+	    (e = outbox_count(authority->store, NULL, now - HOUR_SECONDS, &hour)))
+		return e;
+	*out = day >= authority->conf->limits.mails_per_address_day ||
+	       hour >= authority->conf->limits.mails_per_hour;
+	return ERR_OK;
+}
+
+/* Inside a transaction no gpg may run, so this one alarm is not signed. */
+static enum err tell_capped(struct authority *authority, int64_t now)
+{
+	static const char text[] =
+	    "More refusals and notices are due than may be sent (limits mails-per-address-day and "
+	    "mails-per-hour).\n"
+	    "What was left out is in the log: countersignctl log --since 1d\n";
+	struct part part = { .type = "text/plain", .body = bytes_of_text(text) };
+	char *const *to = authority->conf->notify.administrators;
+	enum err e = ERR_OK;
+
+	for (; to && *to && !e; to++) {
+		struct letters one = { 0 };
+		struct envelope_header header;
+
+		fill_row(authority, OUTBOX_ALARM, *to, now, &one.rows[0]);
+		letters_header(
+		    authority, *to, "Alarm: too many mails", now, &header, &one.rows[0].message_id);
+		one.count = 1;
+		e = letter_write(&header, &part, &one.rows[0].mail);
+		if (!e)
+			e = outbox_insert(authority->store, &one.rows[0]);
+		letters_free(&one);
+	}
+	return e;
+}
+
+static enum err leave_out(struct authority *authority, const struct outbox_row *row, int64_t now)
+{
+	const char *kind = row->kind == OUTBOX_REFUSAL ? "refusal" : "notice";
+	char *detail = str_printf("kind=%s", kind);
+	bool first = false;
+	enum err e;
+
+	if ((e = counter_add(authority->store, "capped", 1)) ||
+	    (e = audit_add(
+		 authority->store, now, "agent", "mail-left-out", row->recipient, detail, NULL)) ||
+	    (e = mark_once(authority->store, "alarm:cap", now, DAY_SECONDS, &first)))
+		goto out;
+	if (first) {
+		journal_warning("mails are left out: more than the limits allow");
+		e = tell_capped(authority, now);
+	}
+out:
+	str_free(&detail);
+	return e;
+}
+
+enum err letters_insert(struct authority *authority, const struct letters *letters, int64_t now)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < letters->count && !e; i++) {
+		const struct outbox_row *row = &letters->rows[i];
+		bool capped;
+
+		if ((e = is_capped(authority, row, now, &capped)))
+			break;
+		e = capped ? leave_out(authority, row, now) : outbox_insert(authority->store, row);
+	}
+	return e;
+}
+
+void letters_free(struct letters *letters)
+{
+	for (size_t i = 0; i < letters->count; i++) {
+		struct outbox_row *row = &letters->rows[i];
+
+		str_free(&row->sender);
+		str_free(&row->recipient);
+		str_free(&row->message_id);
+		str_free(&row->last_error);
+		buf_free(&row->mail);
+	}
+	memset(letters, 0, sizeof *letters);
+}

@@ -1,0 +1,312 @@
+#include "shared/publish.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "mail/wkd.h"
+#include "text/address.h"
+
+#define WELL_KNOWN ".well-known"
+
+/* What is published is for everybody, whatever the umask. */
+static enum err open_to_all(const char *path, mode_t mode)
+{
+	if (chmod(path, mode))
+		return err_fail(ERR_IO, "cannot make %s readable: %s", path, strerror(errno));
+	return ERR_OK;
+}
+
+static enum err make_dir(const char *parent, const char *path)
+{
+	if (!mkdir(path, 0755))
+		return open_to_all(path, 0755) ? ERR_IO : file_sync_dir(parent);
+	if (errno == EEXIST)
+		return ERR_OK;
+	return err_fail(ERR_IO, "cannot make %s: %s", path, strerror(errno));
+}
+
+/* Makes every directory between `directory` and the file `path` below it. */
+static enum err make_dirs(const char *directory, const char *path)
+{
+	char *walk = str_dup(path), *slash = walk + strlen(directory);
+	char *parent = str_dup(directory);
+	enum err e = ERR_OK;
+
+	while (!e && (slash = strchr(slash + 1, '/'))) {
+		*slash = '\0';
+		e = make_dir(parent, walk);
+		str_free(&parent);
+		parent = str_dup(walk);
+		*slash = '/';
+	}
+	str_free(&parent);
+	str_free(&walk);
+	return e;
+}
+
+static char *entry_path(const char *directory, const char *address)
+{
+	char *below = wkd_path(address);
+	char *path = str_printf("%s/%s/%s", directory, WELL_KNOWN, below);
+
+	str_free(&below);
+	return path;
+}
+
+static enum err write_entry(const char *directory, const char *path, struct bytes content)
+{
+	enum err e = make_dirs(directory, path);
+
+	if (!e)
+		e = file_write(path, 0644, content);
+	return e ? e : open_to_all(path, 0644);
+}
+
+/* The policy file stands two levels above an entry: …/openpgpkey/DOMAIN/policy. */
+static enum err write_policy(
+    struct authority *authority, const char *directory, const char *address)
+{
+	const char *text = authority->conf->wkd.policy_file;
+	char *path = str_printf(
+	    "%s/%s/openpgpkey/%s/policy", directory, WELL_KNOWN, address_domain(address));
+	enum err e = ERR_OK;
+
+	if (!file_exists(path))
+		e = write_entry(directory, path, bytes_of_text(text ? text : ""));
+	str_free(&path);
+	return e;
+}
+
+static enum err remove_entry(const char *path)
+{
+	char *dir = str_dup(path);
+	enum err e = ERR_OK;
+
+	*strrchr(dir, '/') = '\0';
+	if (!unlink(path))
+		e = file_sync_dir(dir);
+	else if (errno != ENOENT)
+		e = err_fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+	str_free(&dir);
+	return e;
+}
+
+enum err publish_address(
+    struct authority *authority, const char *directory, const char *address, int64_t now)
+{
+	char *path = entry_path(directory, address);
+	struct keyset_row *row = NULL;
+	enum err e;
+
+	if ((e = keyset_to_publish(authority->store, address, now, &row)))
+		goto out;
+	if (!row) {
+		e = remove_entry(path);
+		goto out;
+	}
+	if (!(e = write_policy(authority, directory, address)))
+		e = write_entry(directory, path, buf_bytes(&row->key));
+out:
+	keyset_row_free(&row);
+	str_free(&path);
+	return e;
+}
+
+static bool holds(const char *path, struct bytes content)
+{
+	struct buf now = BUF_INIT;
+	bool same = file_exists(path) && !file_read(path, content.len + 1, &now) &&
+		    bytes_equal(buf_bytes(&now), content);
+
+	buf_free(&now);
+	return same;
+}
+
+static enum err publish_authority(struct authority *authority, const char *directory)
+{
+	char *path = entry_path(directory, authority->address);
+	struct bytes key = buf_bytes(&authority->public_key);
+	enum err e = write_policy(authority, directory, authority->address);
+
+	if (!e && !holds(path, key))
+		e = write_entry(directory, path, key);
+	str_free(&path);
+	return e;
+}
+
+static enum err mark_published(
+    struct authority *authority, const struct keyset_row *row, int64_t now)
+{
+	char *detail = str_printf("fingerprint=%s", row->fingerprint);
+	struct store *store = authority->store;
+	enum err e = store_begin(store);
+
+	if (!e && !(e = keyset_published(store, row->id, now)) &&
+	    !(e = audit_add(store, now, "agent", "published", row->address, detail, NULL)))
+		e = store_commit(store);
+	store_rollback(store);
+	str_free(&detail);
+	return e;
+}
+
+enum err publish_due(struct authority *authority, int64_t now, int64_t *count_out)
+{
+	const char *directory = authority->conf->wkd.directory;
+	struct keyset_row *row = NULL;
+	enum err e;
+
+	*count_out = 0;
+	if (!directory || !*directory)
+		return ERR_OK;
+	if ((e = publish_authority(authority, directory)))
+		return e;
+	while (!(e = keyset_publish_due(authority->store, &row)) && row) {
+		if (!(e = publish_address(authority, directory, row->address, now)))
+			e = mark_published(authority, row, now);
+		keyset_row_free(&row);
+		if (e)
+			return e;
+		(*count_out)++;
+	}
+	return e;
+}
+
+/* ---- the whole directory ---- */
+
+struct addresses {
+	char **list;
+	size_t count;
+};
+
+static void note_address(const struct keyset_row *row, void *context)
+{
+	struct addresses *a = context;
+
+	if (a->count && str_equal(a->list[a->count - 1], row->address))
+		return;
+	a->list = mem_array(a->list, a->count + 1, sizeof *a->list);
+	a->list[a->count++] = str_dup(row->address);
+}
+
+static enum err publish_all(
+    struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
+{
+	struct addresses all = { 0 };
+	enum err e = keyset_each(authority->store, NULL, false, note_address, &all);
+
+	for (size_t i = 0; i < all.count && !e; i++) {
+		char *path = entry_path(directory, all.list[i]);
+
+		e = publish_address(authority, directory, all.list[i], now);
+		*count_out += file_exists(path);
+		str_free(&path);
+	}
+	for (size_t i = 0; i < all.count; i++)
+		str_free(&all.list[i]);
+	free(all.list);
+	return e;
+}
+
+/* True if `path` has no other entry than `only` (NULL: none at all). */
+static bool holds_only(const char *path, const char *only)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool yes = dir != NULL;
+
+	while (yes && (entry = readdir(dir)))
+		yes = str_equal(entry->d_name, ".") || str_equal(entry->d_name, "..") ||
+		      (only && str_equal(entry->d_name, only));
+	if (dir)
+		closedir(dir);
+	return yes;
+}
+
+/* What is exchanged is removed afterwards: never a web site that somebody named by mistake. */
+static enum err check_replaceable(const char *directory)
+{
+	char *well_known = path_join(directory, WELL_KNOWN);
+	bool ours = holds_only(directory, NULL) ||
+		    (holds_only(directory, WELL_KNOWN) && holds_only(well_known, "openpgpkey"));
+
+	str_free(&well_known);
+	if (ours)
+		return ERR_OK;
+	return err_fail(ERR_CREATE,
+	    "%s holds other things than a Web Key Directory and would lose them; name a directory "
+	    "of its own",
+	    directory);
+}
+
+static enum err put_in_place(const char *made, const char *directory)
+{
+	if (!rename(made, directory))
+		return ERR_OK;
+	if ((errno == ENOTEMPTY || errno == EEXIST) &&
+	    !renameat2(AT_FDCWD, made, AT_FDCWD, directory, RENAME_EXCHANGE))
+		return file_remove_tree(made);
+	return err_fail(ERR_CREATE, "cannot put %s in place: %s", directory, strerror(errno));
+}
+
+static char *parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return str_dup(".");
+	return slash == path ? str_dup("/") : str_ndup(path, (size_t)(slash - path));
+}
+
+static char *without_slashes(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	return str_ndup(path, len);
+}
+
+/* Keeps the sentence that says why. */
+static void discard(const char *made)
+{
+	char *why = str_dup(err_text());
+
+	if (file_remove_tree(made))
+		(void)err_fail(ERR_IO, "%s; %s was left behind", why, made);
+	else
+		(void)err_fail(ERR_IO, "%s", why);
+	str_free(&why);
+}
+
+enum err publish_export(
+    struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
+{
+	char *target = without_slashes(directory), *parent = parent_of(target);
+	char *made = str_printf("%s.new-XXXXXX", target);
+	enum err e = ERR_OK;
+
+	*count_out = 0;
+	if (file_exists(target) && (e = check_replaceable(target)))
+		goto out;
+	if (!mkdtemp(made)) {
+		e = err_fail(ERR_CREATE, "cannot make %s: %s", made, strerror(errno));
+		goto out;
+	}
+	if ((e = open_to_all(made, 0755)) || (e = publish_authority(authority, made)) ||
+	    (e = publish_all(authority, made, now, count_out)) || (e = put_in_place(made, target)))
+		discard(made);
+	else
+		e = file_sync_dir(parent);
+out:
+	str_free(&made);
+	str_free(&parent);
+	str_free(&target);
+	return e;
+}
