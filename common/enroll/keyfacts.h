@@ -42,7 +42,8 @@ struct key_facts {
 	size_t certification_count;
 };
 
-void key_facts_free(struct key_facts *facts);
+/* Takes NULL, frees the struct too, and leaves NULL. */
+void key_facts_free(struct key_facts **facts);
 
 struct key_policy {
 	int64_t rsa_bits_min;
