@@ -109,7 +109,7 @@ static const int parser_calls[] = { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(ex
 
 /* glibc asks for these in passing (time zone, converters) and does without them. */
 static const int soft_calls[] = { SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(access),
-	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(readlink) };
+	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(readlink) };
 
 /*
  * Beyond the parser's: receive a job, fork, wait, read the sealed memory file, and narrow the child
@@ -119,8 +119,8 @@ static const int nursery_calls[] = { SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_
 	SCMP_SYS(ppoll), SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(wait4), SCMP_SYS(waitid),
 	SCMP_SYS(fstat), SCMP_SYS(pread64), SCMP_SYS(fcntl), SCMP_SYS(getpid), SCMP_SYS(gettid),
 	SCMP_SYS(getppid), SCMP_SYS(set_robust_list), SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(setitimer), SCMP_SYS(seccomp), SCMP_SYS(getrandom),
-	SCMP_SYS(restart_syscall) };
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(setitimer), SCMP_SYS(umask), SCMP_SYS(seccomp),
+	SCMP_SYS(getrandom), SCMP_SYS(restart_syscall) };
 
 #if CONFINE_SANITIZER
 static const int sanitizer_calls[] = { SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
@@ -166,22 +166,31 @@ static int allow_fork(scmp_filter_ctx filter)
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0, 0));
 }
 
-static int refuse_softly(scmp_filter_ctx filter)
+enum filter_kind { FILTER_PARSER, FILTER_NURSERY };
+
+/* The nursery's fstat is newfstatat with an empty path; a path beside the flag shows no content. */
+static int refuse_softly(scmp_filter_ctx filter, enum filter_kind kind)
 {
+	const uint32_t refused = SCMP_ACT_ERRNO(EACCES);
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < COUNT(soft_calls); i++) {
-		rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), soft_calls[i], 0);
+		rc = seccomp_rule_add(filter, refused, soft_calls[i], 0);
 	}
-	return rc;
+	if (rc || kind == FILTER_PARSER) {
+		return rc ? rc : seccomp_rule_add(filter, refused, SCMP_SYS(newfstatat), 0);
+	}
+	rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+	    SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
+	return rc ? rc
+		  : seccomp_rule_add(filter, refused, SCMP_SYS(newfstatat), 1,
+			SCMP_A3(SCMP_CMP_NE, AT_EMPTY_PATH, 0));
 }
-
-enum filter_kind { FILTER_PARSER, FILTER_NURSERY };
 
 static int fill_filter(scmp_filter_ctx filter, enum filter_kind kind)
 {
 	int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (rc || (rc = allow(filter, parser_calls, COUNT(parser_calls))) ||
-	    (rc = allow_memory(filter)) || (rc = refuse_softly(filter))) {
+	    (rc = allow_memory(filter)) || (rc = refuse_softly(filter, kind))) {
 		return rc;
 	}
 #if CONFINE_SANITIZER
@@ -234,14 +243,23 @@ static enum err limit_resources(const struct confine_limits *limits)
 	return ERR_OK;
 }
 
-/* Both clocks end the process: no handler of ours or of whoever started us stands in the way. */
+/* Whatever ends a process ends this one: no handler of whoever forked it stands in the way. */
+static void default_signals(void)
+{
+	for (int number = 1; number < SIGRTMIN; number++) {
+		if (number != SIGPIPE) {
+			(void)signal(number, SIG_DFL); /* refused for SIGKILL and SIGSTOP */
+		}
+	}
+}
+
 static enum err limit_time(const struct confine_limits *limits)
 {
 	sigset_t none;
 	struct itimerval timer = { .it_value = { .tv_sec = limits->seconds } };
 	sigemptyset(&none);
-	if (signal(SIGALRM, SIG_DFL) == SIG_ERR || signal(SIGXCPU, SIG_DFL) == SIG_ERR ||
-	    sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
+	default_signals();
+	if (sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
 	    setitimer(ITIMER_REAL, &timer, NULL) != 0) {
 		return err_fail(ERR_SYSTEM, "cannot limit a process: %s", strerror(errno));
 	}
