@@ -243,12 +243,16 @@ static enum err limit_resources(const struct confine_limits *limits)
 	return ERR_OK;
 }
 
-/* Whatever ends a process ends this one: no handler of whoever forked it stands in the way. */
+/*
+ * Whatever ends a process ends this one: no handler of whoever forked it stands in the way. But words
+ * to a standard error that is a file (RLIMIT_FSIZE) are lost, not deadly.
+ */
 static void default_signals(void)
 {
 	for (int number = 1; number < SIGRTMIN; number++) {
 		if (number != SIGPIPE) {
-			(void)signal(number, SIG_DFL); /* refused for SIGKILL and SIGSTOP */
+			/* Refused for SIGKILL and SIGSTOP. */
+			(void)signal(number, number == SIGXFSZ ? SIG_IGN : SIG_DFL);
 		}
 	}
 }
