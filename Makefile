@@ -10,7 +10,7 @@ WERROR   ?=
 BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsqlite3-dev libsodium-dev \
     libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
-CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq faketime strace procps
+CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3-minimal sqlite3 sq faketime procps mandoc git
 ROOT_PACKAGES  := iproute2 openssl curl
 
 ROOMS    := base secret text print enroll mail keys store confine
@@ -57,14 +57,72 @@ $(call obj,$(wildcard common/store/*.c)): $(BUILD)/gen/schema.h
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcountersign.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
-unit: $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)  ## build the unit tests
+unit: $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+$(BUILD)/print_states: $(BUILD)/obj/tests/lib/print_states.o $(BUILD)/libcountersign.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/states.md: $(BUILD)/print_states
+	$< > $@
+docs/states.md: $(BUILD)/states.md
+	cp $< $@
+
+# ---- tests ----
+UNIT   := $(UNIT_SRC:tests/unit/%.c=build/unit/%)
+GATES  := $(wildcard tests/gates/*.sh)
+FLOWS  := $(filter-out tests/flow/root-% tests/flow/long-%,$(wildcard tests/flow/*.sh))
+ROOTS  := $(wildcard tests/flow/root-*.sh)
+LONGS  := $(wildcard tests/flow/long-*.sh)
+SAN_FLOWS := tests/flow/enroll.sh tests/flow/plain.sh
+
+check:  ## install what the tests need, build, and run them all
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s -j2 WERROR=1 all unit build/states.md
+	@$(MAKE) -s -j2 WERROR=1 CC=clang BUILD=build/clang all
+	@$(MAKE) -s -j2 WERROR=1 CFLAGS='-O1 -g' SAN=address,undefined BUILD=build/san all unit
+	@tests/run $(FLOWS) $(SAN_FLOWS:%=%@build/san) $(UNIT) $(UNIT:build/%=build/san/%@build/san) $(GATES)
+check-root:  ## what needs root: network namespaces
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(ROOT_PACKAGES)"
+	@$(MAKE) -s -j2 all
+	@tests/run $(ROOTS)
+demo:  ## install what is missing, build, and tell the whole story under build/demo
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES)"
+	@$(MAKE) -s -j2 all
+	@samples/demo
+flow:  ## the end-to-end tests only
+	@$(MAKE) -s -j2 all
+	@tests/run $(FLOWS)
+fuzz:  ## FUZZ_SECONDS=5 for each fuzz target (clang, libFuzzer)
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s -j2 CC=clang CFLAGS='-O1 -g' SAN=fuzzer-no-link,address,undefined BUILD=build/fuzz fuzzers
+	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f && build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) \
+	    -verbosity=0 -print_final_stats=0 build/fuzz/corpus/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; done
+FUZZ_SECONDS ?= 5
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+fuzzers: $(FUZZERS:%=$(BUILD)/%)
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libcountersign.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+# Asks for root only when something is missing.
+packages:
+	@missing=$$(for p in $(WHICH); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "Installing from Debian:" $$missing; \
+		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+		$$as_root sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$@" >/dev/null' sh $$missing; \
+	fi
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+prefix ?= /usr/local
+install: all  ## install under DESTDIR and prefix (/usr/local)
+	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/share/man/man1 \
+	    $(DESTDIR)$(prefix)/share/man/man5 $(DESTDIR)$(prefix)/share/man/man8
+	install -m 755 $(BUILD)/countersign $(DESTDIR)$(prefix)/bin/
+	install -m 755 $(BUILD)/countersignd $(BUILD)/countersignctl $(DESTDIR)$(prefix)/sbin/
+	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(prefix)/share/man/man$$s/; done
 format:  ## rewrite the sources in house style (clang-format)
 	clang-format -i $$(git ls-files '*.c' '*.h')
 clean:  ## remove what was built
 	rm -rf $(BUILD)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/\1\t/' | expand -t 14
-.PHONY: all unit format clean help
+.PHONY: all unit check check-root demo flow fuzz fuzzers packages install format clean help
