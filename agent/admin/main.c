@@ -1,0 +1,203 @@
+/* countersignctl: the administrator's command. A table; the nouns have files of their own. */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/journal.h"
+#include "base/when.h"
+#include "command.h"
+#include "confine/confine.h"
+#include "secret/secret.h"
+#include "text/utf8.h"
+
+struct command {
+	const char *noun, *verb; /* verb NULL: the noun alone */
+	enum err (*run)(struct invocation *in);
+	const char *usage; /* behind the words */
+	const char *does;
+};
+
+static const struct command commands[] = {
+	{ "init", NULL, command_init,
+	    "--address ADDRESS [--name TEXT] [--maildir DIR] [--state-directory DIR] [--runtime-directory DIR] "
+	    "[--authority-passphrase-file FILE] [--escrow-passphrase-file FILE] [--escrow-home DIR] "
+	    "[--no-passphrase]",
+	    "make a new authority" },
+	{ "token", "issue", command_token_issue,
+	    "ADDRESS... [--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] [--expires SPAN] "
+	    "[--mail | --slip FILE]",
+	    "issue tokens and print or mail them" },
+	{ "token", "fill", command_token_fill,
+	    "[--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] [--expires SPAN] < DRAFT > MAIL",
+	    "put a token into a draft" },
+	{ "token", "list", command_token_list, "[--all]", "outstanding tokens" },
+	{ "token", "void", command_token_void, "ADDRESS|ID", "take a token back" },
+	{ "sendmail", NULL, command_sendmail, "[-t] [-i] [-f SENDER] [RECIPIENT...] < DRAFT",
+	    "stand in for sendmail: fill a draft and hand it on" },
+	{ "user", "list", command_user_list, "[--state STATE]", "who is enrolled" },
+	{ "user", "show", command_user_show, "ADDRESS", "all about one address" },
+	{ "user", "prefer", command_user_prefer, "ADDRESS KEYSET",
+	    "choose the key that is published" },
+	{ "authority", "show", command_authority_show, "", "fingerprint, pin and policy" },
+	{ "authority", "export", command_authority_export, "",
+	    "the public key and the authority card" },
+	{ "authority", "unlock", command_unlock, "[--passphrase-file FILE]",
+	    "give the passphrase to a waiting daemon" },
+	{ "unlock", NULL, command_unlock, "[--passphrase-file FILE]", "the same" },
+	{ "wkd", "export", command_wkd_export, "DIR", "write the whole Web Key Directory" },
+	{ "log", "verify", command_log_verify, "[--head NUMBER:HASH]",
+	    "prove that the log is whole" },
+	{ "log", NULL, command_log, "[--address ADDRESS] [--since TIME|SPAN]", "the audit log" },
+	{ "status", NULL, command_status, "", "ready or not, and why" },
+	{ "quarantine", "list", command_quarantine_list, "", "mails that could not be processed" },
+	{ "quarantine", "show", command_quarantine_show, "ID", "one of them, with its headers" },
+	{ "quarantine", "release", command_quarantine_release, "ID",
+	    "put it back into the mailbox" },
+	{ "quarantine", "drop", command_quarantine_drop, "ID", "forget it" },
+	{ "outbox", "list", command_outbox_list, "[--all]", "mails that wait to be sent" },
+	{ "outbox", "retry", command_outbox_retry, "[ID]", "try now, one or all" },
+	{ "outbox", "drop", command_outbox_drop, "ID", "never send it" },
+};
+
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static const struct command *find_command(const char *noun, const char *verb)
+{
+	for (const struct command *c = commands; c < commands + COMMANDS; c++)
+		if (str_equal(c->noun, noun) && (!c->verb || str_equal(c->verb, verb)))
+			return c;
+	return NULL;
+}
+
+static bool is_noun(const char *noun)
+{
+	for (const struct command *c = commands; c < commands + COMMANDS; c++)
+		if (str_equal(c->noun, noun))
+			return true;
+	return false;
+}
+
+static void print_command(const struct command *c)
+{
+	char words[40];
+
+	snprintf(
+	    words, sizeof words, "%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+	printf("  %-20s %s\n", words, c->does);
+}
+
+/* Help for one command, for a noun, or for all. */
+static void print_help(const char *noun, const char *verb)
+{
+	const struct command *found = noun ? find_command(noun, verb) : NULL;
+
+	if (found) {
+		printf("usage: countersignctl %s%s%s %s\n\n%s\n", noun, found->verb ? " " : "",
+		    found->verb ? found->verb : "", found->usage, found->does);
+	} else {
+		printf(
+		    "usage: countersignctl [-c FILE | --authority NAME] [--json] COMMAND ...\n\n");
+		for (const struct command *c = commands; c < commands + COMMANDS; c++)
+			if (!noun || !is_noun(noun) || str_equal(c->noun, noun))
+				print_command(c);
+	}
+	printf("\nEverywhere: -c FILE, --authority NAME, --json, --help, --version. "
+	       "The manual page countersignctl(8) says more.\n");
+}
+
+static bool has_word(int argc, char **argv, const char *word)
+{
+	for (int i = 0; i < argc && !str_equal(argv[i], "--"); i++)
+		if (str_equal(argv[i], word))
+			return true;
+	return false;
+}
+
+/* Under sudo the person is who called it, but only root can be believed about that. */
+static const char *actor_name(void)
+{
+	static char name[80];
+	const char *sudo = getenv("SUDO_USER");
+	const struct passwd *user = getpwuid(getuid());
+	char *printable;
+
+	if (getuid() == 0 && sudo && *sudo)
+		snprintf(name, sizeof name, "%s", sudo);
+	else if (user)
+		snprintf(name, sizeof name, "%s", user->pw_name);
+	else
+		snprintf(name, sizeof name, "uid %u", (unsigned)getuid());
+	printable = utf8_printable(name, false);
+	snprintf(name, sizeof name, "%s", printable);
+	str_free(&printable);
+	return name;
+}
+
+static enum err run(struct invocation *in)
+{
+	const struct command *command;
+	const char *noun = NULL, *verb = NULL;
+	bool found = true;
+	enum err e;
+
+	while (in->argc > 0 && in->argv[0][0] == '-' && found)
+		if ((e = options_common(in, &found)))
+			return e;
+	if (in->argc > 0)
+		noun = in->argv[0];
+	if (noun && noun[0] == '-')
+		return err_fail(ERR_USAGE, "there is no option %s here; --help lists them", noun);
+	if (!noun)
+		return err_fail(
+		    ERR_USAGE, "say what to do; countersignctl --help lists the commands");
+	if (in->argc > 1)
+		verb = in->argv[1];
+	if (!(command = find_command(noun, verb)))
+		return err_fail(ERR_USAGE,
+		    "there is no command \"%s%s%s\"; countersignctl --help lists them", noun,
+		    is_noun(noun) && verb ? " " : "", is_noun(noun) && verb ? verb : "");
+	in->argv += command->verb ? 2 : 1;
+	in->argc -= command->verb ? 2 : 1;
+	return command->run(in);
+}
+
+/* Words that are no options, for help: "countersignctl -c FILE token issue --help". */
+static void help(int argc, char **argv)
+{
+	const char *words[2] = { NULL, NULL };
+	int count = 0;
+
+	for (int i = 0; i < argc && count < 2; i++) {
+		if (str_equal(argv[i], "-c") || str_equal(argv[i], "--config") ||
+		    str_equal(argv[i], "--authority"))
+			i++;
+		else if (argv[i][0] != '-')
+			words[count++] = argv[i];
+	}
+	print_help(words[0], words[1]);
+}
+
+int main(int argc, char **argv)
+{
+	struct invocation in = { .argv = argv + 1, .argc = argc - 1, .now = when_now() };
+	enum err e;
+
+	if (has_word(in.argc, in.argv, "--help")) {
+		help(in.argc, in.argv);
+		return 0;
+	}
+	if (has_word(in.argc, in.argv, "--version")) {
+		puts("countersignctl " COUNTERSIGN_VERSION);
+		return 0;
+	}
+	journal_open("countersignctl", JOURNAL_WARNING);
+	secret_start();
+	in.actor = actor_name();
+	if (!(e = confine_basics()) && !(e = run(&in)))
+		e = command_flush();
+	if (e)
+		command_note("%s", err_text());
+	return e ? err_exit_status(e) : in.status;
+}

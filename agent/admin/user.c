@@ -1,0 +1,325 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "enroll/state.h"
+#include "text/address.h"
+
+/* An address without a keyset that has a token. */
+#define STATE_TOKEN "outstanding"
+
+static enum keyset_state state_of(
+    const struct authority *authority, const struct keyset_row *row, int64_t now)
+{
+	return keyset_state_of(row->confirmed, row->superseded, row->revoked, row->certified_until,
+	    authority->conf->policy.grace_seconds, now);
+}
+
+/* ---- user list ---- */
+
+struct listing {
+	const struct authority *authority;
+	const char *wanted; /* state, or NULL */
+	int64_t now;
+	struct table *table;
+	char **live; /* addresses with a live keyset, in order */
+	size_t live_count;
+};
+
+static void list_row(
+    struct listing *l, const char *address, const char *state, const struct keyset_row *row)
+{
+	if (l->wanted && !str_equal(l->wanted, state))
+		return;
+	table_row(l->table);
+	table_text(l->table, address);
+	table_text(l->table, row ? row->name : NULL);
+	table_text(l->table, state);
+	table_text(l->table, row ? row->fingerprint : NULL);
+	table_time(l->table, row ? row->certified_until : 0);
+}
+
+static void list_keyset(const struct keyset_row *row, void *context)
+{
+	struct listing *l = context;
+
+	if (!row->superseded && !row->revoked) {
+		l->live = mem_array(l->live, l->live_count + 1, sizeof *l->live);
+		l->live[l->live_count++] = str_dup(row->address);
+	}
+	list_row(l, row->address, keyset_state_name(state_of(l->authority, row, l->now)), row);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strcmp(*left, *right);
+}
+
+static void list_invited(const struct token_row *row, void *context)
+{
+	struct listing *l = context;
+
+	if (!l->live_count ||
+	    !bsearch(&row->address, l->live, l->live_count, sizeof *l->live, compare))
+		list_row(l, row->address, STATE_TOKEN, NULL);
+}
+
+static enum err check_state(const char *wanted)
+{
+	struct buf known = BUF_INIT;
+	enum err e = ERR_OK;
+
+	if (!wanted || str_equal(wanted, STATE_TOKEN))
+		return ERR_OK;
+	for (int s = KEYSET_NONE + 1; s < KEYSET_STATES; s++) {
+		if (str_equal(wanted, keyset_state_name((enum keyset_state)s)))
+			goto out;
+		buf_addf(&known, "%s ", keyset_state_name((enum keyset_state)s));
+	}
+	e = err_fail(ERR_USAGE, "there is no state \"%s\"; the states are %s" STATE_TOKEN, wanted,
+	    buf_text(&known));
+out:
+	buf_free(&known);
+	return e;
+}
+
+enum err command_user_list(struct invocation *in)
+{
+	static const char *const keys[] = { "address", "keyset", "state", "fingerprint",
+		"certified_until", NULL };
+	static const char *const heads[] = { "ADDRESS", "KEYSET", "STATE", "FINGERPRINT",
+		"CERTIFIED UNTIL", NULL };
+	struct listing l = { .now = in->now };
+	const struct option options[] = { { "state", OPTION_TEXT, &l.wanted }, { 0 } };
+	struct authority *authority = NULL;
+	enum err e;
+
+	if ((e = options_read(in, options, 0, 0, "no argument")) || (e = check_state(l.wanted)) ||
+	    (e = command_open(in, AUTHORITY_STORE, &authority)))
+		return e;
+	l.authority = authority;
+	l.table = table_list(in->json, keys, heads);
+	if (!(e = keyset_each(authority->store, NULL, false, list_keyset, &l))) {
+		if (l.live_count)
+			qsort(l.live, l.live_count, sizeof *l.live, compare);
+		e = token_each(authority->store, NULL, true, in->now, list_invited, &l);
+	}
+	e = command_print(e, &l.table);
+	for (size_t i = 0; i < l.live_count; i++)
+		str_free(&l.live[i]);
+	free(l.live);
+	authority_close(&authority);
+	return e;
+}
+
+/* ---- user show ---- */
+
+#define EVENTS_SHOWN 12
+
+struct page {
+	const struct authority *authority;
+	int64_t now;
+	struct table *keysets, *tokens;
+	bool found[KEYSET_STATES], outstanding, any;
+	struct event {
+		int64_t at;
+		char *actor, *event, *detail;
+	} events[EVENTS_SHOWN]; /* the last ones, a ring */
+	size_t event_count;
+};
+
+static void page_keyset(const struct keyset_row *row, void *context)
+{
+	struct page *p = context;
+	enum keyset_state state = state_of(p->authority, row, p->now);
+
+	p->any = p->found[state] = true;
+	table_row(p->keysets);
+	table_text(p->keysets, row->name);
+	table_text(p->keysets, keyset_state_name(state));
+	table_text(p->keysets, row->fingerprint);
+	table_time(p->keysets, row->enrolled);
+	table_time(p->keysets, row->confirmed);
+	table_time(p->keysets, row->certified_until);
+	table_time(p->keysets, row->published);
+	table_bool(p->keysets, row->preferred);
+}
+
+static void page_token(const struct token_row *row, void *context)
+{
+	struct page *p = context;
+	enum token_state state =
+	    token_state_of(row->used, row->superseded, row->voided, row->expires, p->now);
+
+	p->any = true;
+	p->outstanding |= state == TOKEN_OUTSTANDING;
+	table_row(p->tokens);
+	table_number(p->tokens, row->id);
+	table_text(p->tokens, token_state_name(state));
+	table_text(p->tokens, row->recovery ? "recover" : "enroll");
+	table_text(p->tokens, row->keyset);
+	table_text(p->tokens, row->issued_by);
+	table_time(p->tokens, row->issued);
+	table_time(p->tokens, row->expires);
+}
+
+static void event_free(struct event *event)
+{
+	str_free(&event->actor);
+	str_free(&event->event);
+	str_free(&event->detail);
+}
+
+static void page_event(const struct audit_entry *entry, void *context)
+{
+	struct page *p = context;
+	struct event *event = &p->events[p->event_count++ % EVENTS_SHOWN];
+
+	event_free(event);
+	*event = (struct event){ entry->at, str_dup(entry->actor), str_dup(entry->event),
+		str_dup(entry->detail) };
+}
+
+static struct table *event_table(const struct page *p, bool json)
+{
+	static const char *const keys[] = { "at", "actor", "event", "detail", NULL };
+	static const char *const heads[] = { "AT", "BY", "EVENT", "DETAIL", NULL };
+	struct table *t = table_list(json, keys, heads);
+	size_t first = p->event_count > EVENTS_SHOWN ? p->event_count - EVENTS_SHOWN : 0;
+
+	for (size_t i = first; i < p->event_count; i++) {
+		const struct event *event = &p->events[i % EVENTS_SHOWN];
+
+		table_row(t);
+		table_time(t, event->at);
+		table_text(t, event->actor);
+		table_text(t, event->event);
+		table_text(t, event->detail);
+	}
+	return t;
+}
+
+/* The state of an address is derived and stored nowhere (P8.1): the best that any keyset has. */
+static const char *address_state(const struct page *p)
+{
+	static const enum keyset_state best[] = { KEYSET_ACTIVE, KEYSET_GRACE, KEYSET_UNCONFIRMED };
+	static const enum keyset_state rest[] = { KEYSET_EXPIRED, KEYSET_SUPERSEDED,
+		KEYSET_REVOKED };
+
+	for (size_t i = 0; i < sizeof best / sizeof *best; i++)
+		if (p->found[best[i]])
+			return keyset_state_name(best[i]);
+	if (p->outstanding)
+		return STATE_TOKEN;
+	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+		if (p->found[rest[i]])
+			return keyset_state_name(rest[i]);
+	return "not enrolled";
+}
+
+static enum err print_page(struct page *p, const char *address, bool json)
+{
+	struct table *t = table_page(json);
+
+	table_field_text(t, "address", "Address", address);
+	table_field_text(t, "state", "State", address_state(p));
+	table_field_text(t, "authority", "Authority", p->authority->address);
+	table_field_text(t, "deposits", "Deposits", "none");
+	table_field_list(t, "keysets", "Keysets", p->keysets);
+	table_field_list(t, "tokens", "Tokens", p->tokens);
+	table_field_list(t, "events", "Last events", event_table(p, json));
+	return table_print(&t, stdout);
+}
+
+static void open_lists(struct page *p, bool json)
+{
+	static const char *const keyset_keys[] = { "name", "state", "fingerprint", "enrolled",
+		"confirmed", "certified_until", "published", "preferred", NULL };
+	static const char *const keyset_heads[] = { "KEYSET", "STATE", "FINGERPRINT", "ENROLLED",
+		"CONFIRMED", "CERTIFIED UNTIL", "PUBLISHED", "PREFERRED", NULL };
+	static const char *const token_keys[] = { "id", "state", "purpose", "keyset", "issued_by",
+		"issued", "expires", NULL };
+	static const char *const token_heads[] = { "ID", "STATE", "PURPOSE", "KEYSET", "ISSUED BY",
+		"ISSUED", "EXPIRES", NULL };
+
+	p->keysets = table_list(json, keyset_keys, keyset_heads);
+	p->tokens = table_list(json, token_keys, token_heads);
+}
+
+static enum err show(struct authority *authority, const struct invocation *in, const char *address)
+{
+	struct page p = { .authority = authority, .now = in->now };
+	enum err e;
+
+	open_lists(&p, in->json);
+	if (!(e = keyset_each(authority->store, address, false, page_keyset, &p)) &&
+	    !(e = token_each(authority->store, address, false, in->now, page_token, &p)) &&
+	    !(e = audit_each(authority->store, address, 0, page_event, &p))) {
+		if (p.any || p.event_count)
+			e = print_page(&p, address, in->json);
+		else
+			e = err_fail(
+			    ERR_NOUSER, "%s knows nothing of %s", authority->address, address);
+	}
+	for (size_t i = 0; i < EVENTS_SHOWN; i++)
+		event_free(&p.events[i]);
+	return e;
+}
+
+enum err command_user_show(struct invocation *in)
+{
+	struct authority *authority = NULL;
+	char *address = NULL;
+	enum err e;
+
+	if ((e = options_read(in, NULL, 1, 1, "one address")) ||
+	    (e = address_canonical(in->argv[0], &address)))
+		return e;
+	if (!(e = command_open(in, AUTHORITY_STORE, &authority)))
+		e = show(authority, in, address);
+	authority_close(&authority);
+	str_free(&address);
+	return e;
+}
+
+/* ---- user prefer ---- */
+
+static enum err prefer(struct authority *authority, void *context)
+{
+	const struct keyset_row *row = context;
+
+	return keyset_prefer(authority->store, row->id);
+}
+
+enum err command_user_prefer(struct invocation *in)
+{
+	struct authority *authority = NULL;
+	struct keyset_row *row = NULL;
+	char *address = NULL, *detail = NULL;
+	enum err e;
+
+	if ((e = options_read(in, NULL, 2, 2, "an address and a keyset")) ||
+	    (e = address_canonical(in->argv[0], &address)) ||
+	    (e = command_open(in, AUTHORITY_STORE, &authority)) ||
+	    (e = keyset_by_name(authority->store, address, in->argv[1], &row)))
+		goto out;
+	if (!row) {
+		e = err_fail(ERR_NOUSER,
+		    "%s has no keyset \"%s\"; see \"countersignctl user show %s\"", address,
+		    in->argv[1], address);
+		goto out;
+	}
+	detail = str_printf("fingerprint=%s", row->fingerprint);
+	if (!(e = command_commit(authority, in, "keyset-preferred", address, detail, prefer, row)))
+		printf("The keyset \"%s\" of %s is the one to publish%s.\n", row->name, address,
+		    row->confirmed ? "" : " once it is confirmed");
+out:
+	str_free(&detail);
+	str_free(&address);
+	keyset_row_free(&row);
+	authority_close(&authority);
+	return e;
+}

@@ -1,0 +1,20 @@
+#include <stdio.h>
+
+#include "command.h"
+#include "shared/publish.h"
+
+enum err command_wkd_export(struct invocation *in)
+{
+	struct authority *authority = NULL;
+	int64_t count = 0;
+	enum err e;
+
+	if ((e = options_read(in, NULL, 1, 1, "the directory to write")) ||
+	    (e = command_open(in, AUTHORITY_STORE, &authority)))
+		return e;
+	if (!(e = publish_export(authority, in->argv[0], in->now, &count)))
+		printf("%lld %s and the authority's own, in %s.\n", (long long)count,
+		    count == 1 ? "key" : "keys", in->argv[0]);
+	authority_close(&authority);
+	return e;
+}
