@@ -11,5 +11,7 @@ void utf8_convert(struct bytes text, const char *charset, struct buf *out);
 void utf8_preload(void);
 /* Replaces controls (but tab and newline where keep_lines) and bidirectional marks by blanks: for terminals, logs, headers. malloc'ed. */
 char *utf8_printable(const char *text, bool keep_lines);
+/* Columns that a terminal needs for printable text. */
+size_t utf8_width(const char *text);
 
 #endif
