@@ -1,0 +1,189 @@
+#include "client/local.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/journal.h"
+#include "base/when.h"
+#include "client/localroom.h"
+#include "client/record.h"
+#include "enroll/keyset.h"
+#include "enroll/state.h"
+#include "keys/agent.h"
+#include "secret/secret.h"
+#include "text/address.h"
+
+#define ID_BYTES 5 /* 8 symbols: short, since a socket's path below it has 107 bytes */
+static const struct record_field profile_fields[] = {
+	{ "Address", RECORD_TEXT, offsetof(struct local_profile, address) },
+	{ "Name", RECORD_TEXT, offsetof(struct local_profile, name) },
+	{ "Submit", RECORD_TEXT, offsetof(struct local_profile, submit) },
+	{ NULL, RECORD_TEXT, 0 },
+};
+
+/* XDG Base Directory: the variable counts only when it is absolute. */
+static enum err base_directory(const char *variable, const char *below_home, char **out)
+{
+	const char *value = getenv(variable), *home = getenv("HOME");
+	const struct passwd *user;
+
+	if (value != NULL && value[0] == '/') {
+		*out = path_join(value, "countersign");
+		return ERR_OK;
+	}
+	if (home == NULL || home[0] != '/') {
+		user = getpwuid(getuid());
+		home = user != NULL ? user->pw_dir : NULL;
+	}
+	if (home == NULL || home[0] != '/')
+		return err_fail(ERR_NOINPUT, "you have no home directory: set HOME");
+	*out = str_printf("%s/%s/countersign", home, below_home);
+	return ERR_OK;
+}
+
+enum err local_path(const char *part, const char *name, char **out)
+{
+	char *base = NULL, *dir = NULL;
+	enum err e;
+
+	*out = NULL;
+	e = base_directory("XDG_DATA_HOME", ".local/share", &base);
+	if (e != ERR_OK)
+		goto out;
+	dir = part != NULL ? path_join(base, part) : str_dup(base);
+	e = file_make_dir(dir, 0700);
+	if (e != ERR_OK)
+		goto out;
+	*out = name != NULL ? path_join(dir, name) : str_dup(dir);
+out:
+	str_free(&base);
+	str_free(&dir);
+	return e;
+}
+
+enum err local_lock(void)
+{
+	char *path = NULL;
+	int fd;
+	enum err e = local_path(NULL, "lock", &path);
+
+	if (e == ERR_OK)
+		e = file_lock(path, &fd);
+	if (e == ERR_TEMPORARY)
+		e = err_fail(e, "another countersign is at work here: finish it first");
+	str_free(&path);
+	return e;
+}
+
+enum err local_each(
+    const char *part, enum err (*each)(const char *name, void *context), void *context)
+{
+	char *path = NULL;
+	DIR *dir = NULL;
+	const struct dirent *entry;
+	enum err e = local_path(part, NULL, &path);
+
+	if (e != ERR_OK)
+		return e;
+	dir = opendir(path);
+	if (dir == NULL)
+		e = err_fail(ERR_IO, "cannot read %s: %s", path, strerror(errno));
+	while (e == ERR_OK && (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			e = each(entry->d_name, context);
+	if (dir != NULL)
+		closedir(dir);
+	str_free(&path);
+	return e;
+}
+
+char *local_fresh_id(void)
+{
+	uint8_t random[ID_BYTES];
+	struct buf id = BUF_INIT;
+
+	secret_random(random, sizeof(random));
+	base32_add(&id, bytes_of(random, sizeof(random)));
+	return buf_take_text(&id);
+}
+
+static enum err profile_path(char **out)
+{
+	char *dir = NULL;
+	enum err e = base_directory("XDG_CONFIG_HOME", ".config", &dir);
+
+	*out = e == ERR_OK ? path_join(dir, "profile") : NULL;
+	str_free(&dir);
+	return e;
+}
+
+enum err local_profile_load(struct local_profile *out)
+{
+	char *path = NULL;
+	enum err e = profile_path(&path);
+
+	memset(out, 0, sizeof(*out));
+	if (e == ERR_OK && file_exists(path))
+		e = record_load(path, profile_fields, out);
+	str_free(&path);
+	return e;
+}
+
+enum err local_profile_save(const struct local_profile *profile)
+{
+	char *path = NULL, *dir = NULL;
+	enum err e = base_directory("XDG_CONFIG_HOME", ".config", &dir);
+
+	if (e == ERR_OK)
+		e = file_make_dir(dir, 0700);
+	if (e == ERR_OK)
+		e = profile_path(&path);
+	if (e == ERR_OK)
+		e = record_save(path, profile_fields, profile);
+	str_free(&path);
+	str_free(&dir);
+	return e;
+}
+
+void local_profile_clear(struct local_profile *profile)
+{
+	record_clear(profile_fields, profile);
+}
+
+enum err local_scratch_make(char **path_out)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *path;
+
+	if (runtime == NULL || runtime[0] != '/' || access(runtime, W_OK) != 0)
+		runtime = "/tmp";
+	path = str_printf("%s/countersign.XXXXXX", runtime);
+	*path_out = NULL;
+	if (mkdtemp(path) == NULL) {
+		enum err e = err_fail(
+		    ERR_CREATE, "cannot make a directory in %s: %s", runtime, strerror(errno));
+
+		str_free(&path);
+		return e;
+	}
+	*path_out = path;
+	return ERR_OK;
+}
+
+void local_scratch_remove(char **path)
+{
+	if (*path == NULL)
+		return;
+	agent_stop(*path);
+	if (file_remove_tree(*path) != ERR_OK)
+		journal_warning("%s", err_text());
+	str_free(path);
+}
