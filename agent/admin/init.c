@@ -1,57 +1,21 @@
-/*
- * Making an authority. The parts are made in children that have become the owner of their directory, so that no private key is ever used as root (I19);
- * the parent writes the configuration last, and removes everything that was made when a part fails.
- */
+/* Making an authority: the configuration is written last, and everything that was made is removed when a step fails. */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/encode.h"
 #include "base/file.h"
-#include "base/wire.h"
-#include "command.h"
-#include "confine/confine.h"
-#include "keys/agent.h"
-#include "keys/keyring.h"
-#include "mail/mailbox.h"
-#include "secret/secret.h"
+#include "init.h"
 #include "terminal.h"
 #include "text/address.h"
 
 #define SERVICE_USER "countersign"
-#define RESULT_BYTES_MAX 65536
-#define GPG_SECONDS 120
-#define MADE_MAX 16
 #define DEFAULT_NAME "Security Authority"
-
-struct init {
-	struct invocation *in;
-	/* as given */
-	const char *address_text, *name, *maildir, *authority_file, *escrow_file, *escrow_text,
-	    *state_text, *runtime_text;
-	bool no_passphrase;
-	/* as they will be: absolute paths */
-	char *address, *config, *state, *runtime, *escrow, *keys, *inbox, *outgoing,
-	    *passphrase_file;
-	struct buf passphrase, escrow_passphrase;
-	uid_t uid;
-	gid_t gid;
-	/* outcome */
-	char fingerprint[41], escrow_fingerprint[41];
-	struct buf escrow_key;
-	uint8_t pin[PIN_BYTES];
-	/* what a failed init removes, in order of making */
-	char *made[MADE_MAX];
-	size_t made_count;
-};
 
 static void init_free(struct init *i)
 {
@@ -75,21 +39,14 @@ static void init_free(struct init *i)
 
 static char *absolute(const char *path)
 {
-	char *here, *whole;
+	char *here = path[0] == '/' ? NULL : realpath(".", NULL);
+	char *whole = here ? path_join(here, path) : str_dup(path);
+	size_t len = strlen(whole);
 
-	if (path[0] == '/')
-		return str_dup(path);
-	here = realpath(".", NULL);
-	whole = path_join(here ? here : "/", path);
+	while (len > 1 && whole[len - 1] == '/')
+		whole[--len] = '\0';
 	free(here);
 	return whole;
-}
-
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == path ? str_dup("/") : str_ndup(path, (size_t)(slash - path));
 }
 
 static char *default_state(const struct init *i)
@@ -98,7 +55,7 @@ static char *default_state(const struct init *i)
 
 	if (geteuid() == 0)
 		return str_dup("/var/lib/countersign");
-	dir = directory_of(i->config);
+	dir = init_parent(i->config);
 	state = path_join(dir, "state");
 	str_free(&dir);
 	return state;
@@ -234,347 +191,11 @@ static enum err set_passphrases(struct init *i)
 	return ERR_OK;
 }
 
-/* ---- making and removing ---- */
-
-static void note_made(struct init *i, const char *path)
-{
-	if (i->made_count < MADE_MAX)
-		i->made[i->made_count++] = str_dup(path);
-}
-
-/* The topmost directory of `path` that is not there yet. */
-static char *topmost_missing(const char *path)
-{
-	char *top = str_dup(path);
-
-	for (;;) {
-		char *parent = directory_of(top);
-
-		if (file_exists(parent)) {
-			str_free(&parent);
-			return top;
-		}
-		str_free(&top);
-		top = parent;
-	}
-}
-
-/* Parents that had to be made stay open to the owner, who could not reach what is below otherwise. */
-static enum err give(const char *path, mode_t mode, uid_t uid, gid_t gid)
-{
-	if (chmod(path, mode) || (geteuid() == 0 && chown(path, uid, gid)))
-		return err_fail(ERR_CREATE, "cannot give away %s: %s", path, strerror(errno));
-	return ERR_OK;
-}
-
-static enum err make_dir(struct init *i, const char *path, uid_t uid, gid_t gid)
-{
-	char *top, *walk;
-	enum err e;
-
-	if (file_exists(path))
-		return give(path, 0700, uid, gid);
-	top = topmost_missing(path);
-	note_made(i, top);
-	if (!(e = file_make_dir(path, 0700)))
-		e = give(path, 0700, uid, gid);
-	for (walk = directory_of(path); !e && strlen(walk) >= strlen(top);) {
-		char *parent = directory_of(walk);
-
-		e = give(walk, 0755, geteuid(), getegid());
-		str_free(&walk);
-		walk = parent;
-	}
-	str_free(&walk);
-	str_free(&top);
-	return e;
-}
-
-static enum err make_dirs(struct init *i)
-{
-	static const char *const inside[] = { "keys", "escrow", "countersign.db",
-		"countersign.db-journal", "lock" };
-	bool state_was_there = file_exists(i->state);
-	enum err e;
-
-	for (size_t n = 0; state_was_there && n < sizeof inside / sizeof *inside; n++) {
-		char *path = path_join(i->state, inside[n]);
-
-		note_made(i, path);
-		str_free(&path);
-	}
-	if ((e = make_dir(i, i->state, i->uid, i->gid)) ||
-	    (e = make_dir(i, i->keys, i->uid, i->gid)) ||
-	    (e = make_dir(i, i->escrow, geteuid(), getegid())))
-		return e;
-	if (!file_exists(i->runtime)) {
-		char *top = topmost_missing(i->runtime);
-
-		note_made(i, top);
-		str_free(&top);
-	}
-	if ((e = authority_prepare_runtime(i->runtime, i->state)))
-		return e;
-	if (i->inbox && ((e = make_dir(i, i->inbox, i->uid, i->gid)) ||
-			    (e = make_dir(i, i->outgoing, i->uid, i->gid))))
-		return e;
-	return ERR_OK;
-}
-
-/* Keeps the sentence that says why. */
-static void remove_made(struct init *i)
-{
-	char *why = str_dup(err_text());
-
-	while (i->made_count > 0) {
-		char **path = &i->made[--i->made_count];
-
-		if (file_remove_tree(*path))
-			command_note("%s was left behind: %s", *path, err_text());
-		str_free(path);
-	}
-	(void)err_fail(ERR_SOFTWARE, "%s", why);
-	str_free(&why);
-}
-
-/* ---- parts, each in a child ---- */
-
-static void hold_signals(int how)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t n = 0; n < sizeof signals / sizeof *signals; n++)
-		sigaddset(&set, signals[n]);
-	sigprocmask(how, &set, NULL);
-}
-
-typedef enum err part_work(struct init *i, struct buf *out);
-
-_Noreturn static void part(struct init *i, const char *owner, part_work *work, int answer)
-{
-	struct buf record = BUF_INIT, out = BUF_INIT;
-	enum err e;
-
-	hold_signals(SIG_UNBLOCK);
-	if (!(e = confine_become_owner(owner)) && !(e = keyhome_start(GPG_SECONDS)))
-		e = work(i, &out);
-	wire_put_u8(&record, (uint8_t)e);
-	wire_put_text(&record, e ? err_text() : NULL);
-	wire_put_bytes(&record, buf_bytes(&out));
-	_exit(file_write_fd(answer, buf_bytes(&record)) ? 1 : 0);
-}
-
-static enum err judge_part(const struct buf *record, struct buf *out)
-{
-	struct wire w = wire_open(buf_bytes(record));
-	enum err e = (enum err)wire_u8(&w);
-	char *text = wire_text(&w);
-	struct bytes result = wire_bytes(&w);
-
-	if (wire_end(&w))
-		e = err_fail(ERR_SOFTWARE, "making the keys was interrupted");
-	else if (e)
-		e = err_fail(e, "%s", text ? text : "making the keys failed");
-	else
-		buf_add(out, result.data, result.len);
-	str_free(&text);
-	return e;
-}
-
-static enum err apart(struct init *i, const char *owner, part_work *work, struct buf *out)
-{
-	struct buf record = BUF_INIT;
-	int ends[2];
-	pid_t pid;
-	enum err e;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return err_fail(ERR_SYSTEM, "cannot make a pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid == 0)
-		part(i, owner, work, ends[1]);
-	close(ends[1]);
-	if (pid < 0)
-		e = err_fail(ERR_SYSTEM, "cannot start a process: %s", strerror(errno));
-	else if (!(e = file_read_fd(
-		       ends[0], "the process that makes keys", RESULT_BYTES_MAX, &record)))
-		e = judge_part(&record, out);
-	close(ends[0]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	buf_free(&record);
-	return e;
-}
-
-static char *user_id(const struct init *i, const char *what)
-{
-	return str_printf("%s%s <%s>", i->name, what, i->address);
-}
-
-static enum err make_escrow(struct init *i, struct buf *out)
-{
-	char *name = user_id(i, " (escrow)");
-	char fingerprint[41];
-	struct keyhome *home = NULL;
-	struct buf key = BUF_INIT;
-	enum err e;
-
-	if (!(e = agent_prepare(i->escrow)) && !(e = keyhome_open(i->escrow, true, &home)) &&
-	    !(e = keyring_create_escrow(
-		  home, name, buf_bytes(&i->escrow_passphrase), fingerprint)) &&
-	    !(e = keyhome_export(home, fingerprint, &key))) {
-		wire_put_text(out, fingerprint);
-		wire_put_bytes(out, buf_bytes(&key));
-	}
-	keyhome_close(&home);
-	agent_stop(i->escrow);
-	buf_free(&key);
-	str_free(&name);
-	return e;
-}
-
-static enum err set_base64(struct store *store, const char *name, const struct buf *bytes)
-{
-	struct buf text = BUF_INIT;
-	enum err e;
-
-	base64_add(&text, buf_bytes(bytes), 0, NULL);
-	e = store_set(store, name, buf_text(&text));
-	buf_free(&text);
-	return e;
-}
-
-static enum err fill_store(struct init *i, struct store *store, const struct buf *key)
-{
-	struct buf pin = BUF_INIT;
-	char *detail =
-	    str_printf("fingerprint=%s escrow=%s", i->fingerprint, i->escrow_fingerprint);
-	enum err e;
-
-	hex_add(&pin, bytes_of(i->pin, sizeof i->pin));
-	if ((e = store_begin(store)) || (e = store_set(store, "authority-address", i->address)) ||
-	    (e = store_set(store, "authority-fingerprint", i->fingerprint)) ||
-	    (e = set_base64(store, "authority-key", key)) ||
-	    (e = store_set(store, "pin", buf_text(&pin))) ||
-	    (e = store_set(store, "authority-passphrase", i->passphrase.len ? "set" : "none")) ||
-	    (e = store_set(
-		 store, "escrow-passphrase", i->escrow_passphrase.len ? "set" : "none")) ||
-	    (e = store_set(store, "escrow-fingerprint", i->escrow_fingerprint)) ||
-	    (e = set_base64(store, "escrow-key", &i->escrow_key)) ||
-	    (e = audit_add(store, i->in->now, i->in->actor, "authority-made", NULL, detail, NULL)))
-		goto out;
-	e = store_commit(store);
-out:
-	store_rollback(store);
-	str_free(&detail);
-	buf_free(&pin);
-	return e;
-}
-
-static enum err make_store(struct init *i, const struct buf *key)
-{
-	char *path = path_join(i->state, "countersign.db");
-	uint8_t fingerprint[20];
-	struct store *store = NULL;
-	enum err e;
-
-	if (!(e = hex_read(i->fingerprint, fingerprint, sizeof fingerprint)) &&
-	    !(e = pin_make(fingerprint, i->address, i->pin)) && !(e = store_create(path, &store)))
-		e = fill_store(i, store, key);
-	store_close(&store);
-	str_free(&path);
-	return e;
-}
-
-static enum err make_mailboxes(const struct init *i)
-{
-	const char *const dirs[] = { i->inbox, i->outgoing };
-	enum err e = ERR_OK;
-
-	for (size_t n = 0; n < 2 && dirs[n] && !e; n++) {
-		char *url = str_printf("maildir:%s", dirs[n]);
-		struct mailbox_options options = {
-			.url = url, .done_folder = "Done", .ignored_folder = "Ignored"
-		};
-		struct mailbox *box = NULL;
-
-		e = mailbox_open(&options, &box);
-		mailbox_close(&box);
-		str_free(&url);
-	}
-	return e;
-}
-
-static enum err make_authority(struct init *i, struct buf *out)
-{
-	char *name = user_id(i, "");
-	struct keyhome *home = NULL;
-	struct buf key = BUF_INIT;
-	enum err e;
-
-	if (!(e = agent_prepare(i->keys)) && !(e = keyhome_open(i->keys, true, &home)) &&
-	    !(e = keyring_create_authority(
-		  home, name, buf_bytes(&i->passphrase), i->fingerprint)) &&
-	    !(e = keyhome_export(home, i->fingerprint, &key)) && !(e = make_store(i, &key)) &&
-	    !(e = make_mailboxes(i))) {
-		wire_put_text(out, i->fingerprint);
-		wire_put_bytes(out, bytes_of(i->pin, sizeof i->pin));
-	}
-	keyhome_close(&home);
-	agent_stop(i->keys);
-	buf_free(&key);
-	str_free(&name);
-	return e;
-}
-
-static enum err read_fingerprint(struct wire *w, char out[41])
-{
-	char *text = wire_text(w);
-	bool fits = text && strlen(text) == 40;
-
-	if (fits)
-		memcpy(out, text, 41);
-	str_free(&text);
-	return fits ? ERR_OK : err_fail(ERR_SOFTWARE, "making the keys gave no fingerprint");
-}
-
-static enum err make_parts(struct init *i)
-{
-	struct buf record = BUF_INIT;
-	struct bytes rest;
-	struct wire w;
-	enum err e;
-
-	if ((e = apart(i, i->escrow, make_escrow, &record)))
-		goto out;
-	w = wire_open(buf_bytes(&record));
-	if ((e = read_fingerprint(&w, i->escrow_fingerprint)))
-		goto out;
-	rest = wire_bytes(&w);
-	buf_add(&i->escrow_key, rest.data, rest.len);
-	if ((e = wire_end(&w)))
-		goto out;
-	buf_clear(&record);
-	if ((e = apart(i, i->state, make_authority, &record)))
-		goto out;
-	w = wire_open(buf_bytes(&record));
-	if ((e = read_fingerprint(&w, i->fingerprint)))
-		goto out;
-	rest = wire_bytes(&w);
-	if (!(e = wire_end(&w)) && rest.len == sizeof i->pin)
-		memcpy(i->pin, rest.data, sizeof i->pin);
-out:
-	buf_free(&record);
-	return e;
-}
-
 /* ---- the configuration, last ---- */
 
 static enum err write_config(struct init *i)
 {
-	char *dir = directory_of(i->config), *box = NULL, *submit = NULL;
+	char *dir = init_parent(i->config), *box = NULL, *submit = NULL;
 	struct buf text = BUF_INIT;
 	struct conf *conf = NULL;
 	struct conf_sample sample;
@@ -595,18 +216,12 @@ static enum err write_config(struct init *i)
 		.submit_url = submit,
 	};
 	conf_write_sample(&text, &sample);
-	if (!file_exists(dir)) {
-		char *top = topmost_missing(dir);
-
-		note_made(i, top);
-		str_free(&top);
-		if ((e = file_make_dir(dir, 0755)))
-			goto out;
-	}
+	if (!file_exists(dir) && (e = init_make_dir(i, dir, 0750, geteuid(), i->gid)))
+		goto out;
 	if ((e = file_create(i->config, 0640, buf_bytes(&text))))
 		goto out;
-	note_made(i, i->config);
-	if (!(e = give(i->config, 0640, geteuid(), i->gid)))
+	init_note_made(i, i->config);
+	if (!(e = init_give(i->config, 0640, geteuid(), i->gid)))
 		e = conf_read(i->config, &conf);
 out:
 	conf_free(&conf);
@@ -621,10 +236,10 @@ static enum err make_all(struct init *i)
 {
 	enum err e;
 
-	hold_signals(SIG_BLOCK);
-	if ((e = make_dirs(i)) || (e = make_parts(i)) || (e = write_config(i)))
-		remove_made(i);
-	hold_signals(SIG_UNBLOCK);
+	init_hold_signals(SIG_BLOCK);
+	if ((e = init_make_dirs(i)) || (e = init_make_parts(i)) || (e = write_config(i)))
+		init_remove_made(i);
+	init_hold_signals(SIG_UNBLOCK);
 	return e;
 }
 
