@@ -1,0 +1,43 @@
+/* certify: the authority's signature on exactly the user IDs of P4.7, with expiry and notation (P5.2). */
+#include <stdlib.h>
+
+#include "pipeline.h"
+#include "secret/secret.h"
+
+/* Spread, so that a roll-out does not end on one day; never beyond the key's own expiry. */
+static int64_t certified_until(const struct work *w)
+{
+	const struct conf *conf = w->authority->conf;
+	uint32_t random;
+	int64_t until = w->now + conf->policy.certify_seconds;
+
+	secret_random(&random, sizeof random);
+	if (conf->policy.certify_spread_seconds > 0)
+		until += random % conf->policy.certify_spread_seconds;
+	if (w->facts->subkeys[0].expires && w->facts->subkeys[0].expires < until)
+		until = w->facts->subkeys[0].expires;
+	return until;
+}
+
+enum err stage_certify(struct work *w)
+{
+	const struct authority *a = w->authority;
+	const char **user_ids = mem_alloc((w->facts->user_id_count + 1) * sizeof *user_ids);
+	char *notation = str_printf("keyset@%s", a->domain);
+
+	for (size_t i = 0; i < w->facts->user_id_count; i++)
+		user_ids[i] = w->facts->user_ids[i].text;
+	w->until = certified_until(w);
+	struct certify_options options = {
+		.signer = a->fingerprint,
+		.user_ids = user_ids,
+		.until = w->until,
+		.notation_name = notation,
+		.notation_value = w->keyset,
+		.policy_url = a->conf->policy.policy_url,
+	};
+	enum err rc = keyhome_certify(a->home, w->facts->fingerprint, &options, &w->certified);
+	str_free(&notation);
+	free(user_ids);
+	return rc;
+}

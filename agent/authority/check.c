@@ -1,0 +1,389 @@
+/* check: the clauses of P4, in their order, against store and policy. Decides; changes nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/journal.h"
+#include "enroll/keyset.h"
+#include "pipeline.h"
+#include "stages.h"
+#include "text/address.h"
+
+#define HOUR_SECONDS 3600
+#define REPEAT_SECONDS (30 * 86400) /* P5.3 */
+#define DAY_SECONDS 86400
+
+static enum err refused(struct work *w)
+{
+	w->verdict = VERDICT_REFUSE;
+	return ERR_OK;
+}
+
+/* ---- who asks: the token, and whether this mail may use it ---- */
+
+/* A token authenticates a plain mail by being in it, a client's request by its signature (P1.4). */
+static enum err find_token(struct work *w)
+{
+	enum err rc = token_by_key(w->authority->store, w->token_key, w->now, &w->token);
+	if (rc != ERR_OK)
+		return rc;
+	if (!w->token)
+		return work_ignore(w, "the token is not known here");
+	if (w->kind == WORK_CLIENT_REQUEST && !request_verify(&w->request))
+		return work_ignore(w, "the token's signature does not hold");
+	if (w->automatic)
+		return work_ignore(w, "an automatic mail with a valid token");
+	w->address = str_dup(w->token->address);
+	return ERR_OK;
+}
+
+/* P4.3, P4.4: From is no proof, it must only agree; a client states the address under its signature. */
+static bool address_agrees(struct work *w)
+{
+	char *from = NULL;
+	bool same;
+
+	if (w->kind == WORK_CLIENT_REQUEST)
+		return str_equal(w->request.address, w->address);
+	same = w->message.from_fields == 1 && w->message.from_addresses == 1 && w->message.from &&
+	       address_canonical(w->message.from, &from) == ERR_OK && str_equal(from, w->address);
+	str_free(&from);
+	return same;
+}
+
+static bool policy_allows_plain(const struct work *w)
+{
+	const char *policy = w->authority->conf->policy.plain_requests;
+
+	return w->kind == WORK_CLIENT_REQUEST || str_equal(policy, "on") ||
+	       (str_equal(policy, "encrypted") && w->was_encrypted);
+}
+
+static bool check_sender(struct work *w)
+{
+	const struct request *r = &w->request;
+
+	if (w->refusal.reason != REASON_NONE) /* found by read: malformed, ambiguous */
+		return false;
+	if (w->kind == WORK_CLIENT_REQUEST && !str_equal(r->authority, w->authority->fingerprint))
+		return refuse(&w->refusal, REASON_REQUEST_MALFORMED,
+		    "The request was made for another authority's key.");
+	if (!address_agrees(w))
+		return refuse(&w->refusal, REASON_ADDRESS_MISMATCH, NULL);
+	if (w->message.truncated)
+		return refuse(&w->refusal, REASON_TOO_LARGE,
+		    "The mail has %lld bytes; at most %lld are read.", (long long)w->size,
+		    (long long)w->authority->conf->limits.mail_bytes);
+	if (!policy_allows_plain(w))
+		return refuse(&w->refusal, REASON_POLICY, NULL);
+	return true;
+}
+
+static bool check_created(struct work *w)
+{
+	if (w->kind != WORK_CLIENT_REQUEST)
+		return true;
+	if (w->request.created < w->token->issued - HOUR_SECONDS ||
+	    w->request.created > w->now + HOUR_SECONDS)
+		return refuse(&w->refusal, REASON_STALE, NULL);
+	return true;
+}
+
+/* ---- the keyset name (P4.6) ---- */
+
+static char *stated_keyset(const struct work *w)
+{
+	if (w->kind == WORK_CLIENT_REQUEST)
+		return str_dup(w->request.keyset);
+	char *name = keyset_name_find(buf_bytes(&w->body->new_text));
+	if (!name)
+		name = keyset_name_find(buf_bytes(&w->body->quoted_text));
+	if (!name)
+		name = str_dup(w->token->keyset ? w->token->keyset : KEYSET_DEFAULT);
+	return name;
+}
+
+static bool same_keyset(const char *a, const char *b)
+{
+	char x[KEYSET_NAME_MAX + 1], y[KEYSET_NAME_MAX + 1];
+	return str_equal(keyset_name_fold(a, x), keyset_name_fold(b, y));
+}
+
+static bool check_keyset_name(struct work *w)
+{
+	w->keyset = stated_keyset(w);
+	if (!keyset_name_valid(w->keyset))
+		return refuse(&w->refusal, REASON_KEYSET_NAME_INVALID, NULL);
+	if (w->token->keyset && !same_keyset(w->token->keyset, w->keyset))
+		return refuse(&w->refusal, REASON_KEYSET_NOT_ALLOWED,
+		    "The token is for the keyset \"%s\" only.", w->token->keyset);
+	return true;
+}
+
+/* The keysets of the address, in short. */
+struct known {
+	int64_t id;
+	char name[KEYSET_NAME_MAX + 1];
+	enum keyset_state state;
+};
+
+struct known_list {
+	const struct work *work;
+	struct known *all;
+	size_t count;
+};
+
+static void know(const struct keyset_row *row, void *context)
+{
+	struct known_list *list = context;
+	const struct work *w = list->work;
+
+	list->all = mem_array(list->all, list->count + 1, sizeof *list->all);
+	struct known *k = &list->all[list->count++];
+	*k = (struct known){ .id = row->id,
+		.state = keyset_state_of(row->confirmed, row->superseded, row->revoked,
+		    row->certified_until, w->authority->conf->policy.grace_seconds, w->now) };
+	snprintf(k->name, sizeof k->name, "%s", row->name);
+}
+
+static bool is_current(enum keyset_state state)
+{
+	return state == KEYSET_ACTIVE || state == KEYSET_GRACE;
+}
+
+static enum err signed_by_id(struct work *w, int64_t id, bool *valid_out, bool *present_out)
+{
+	struct keyset_row *row = NULL;
+	enum err rc = keyset_by_id(w->authority->store, id, &row);
+	if (rc == ERR_OK && row)
+		rc = work_signed_by(w, row, valid_out, present_out);
+	keyset_row_free(&row);
+	return rc;
+}
+
+/* What the table says to this enrollment, for one keyset of the address. */
+static bool apply_rule(struct work *w, const struct known *k, enum keyset_event event)
+{
+	const struct rule *rule = keyset_rule(k->state, event);
+
+	if (rule->act == RULE_REFUSE)
+		return refuse(&w->refusal, rule->reason, NULL);
+	if (rule->act == RULE_DO && rule->next == KEYSET_SUPERSEDED &&
+	    k->state != KEYSET_SUPERSEDED && w->supersede_count < SUPERSEDES_MAX)
+		w->supersedes[w->supersede_count++] = k->id;
+	return true;
+}
+
+/* Name in use, and P2.4: an address with a current keyset signs, unless the token says otherwise. */
+static bool check_known(struct work *w, const struct known_list *list, enum err *failed)
+{
+	bool any_current = false, any_valid = false, any_present = false;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct known *k = &list->all[i];
+		bool valid = false, present = false, same = same_keyset(k->name, w->keyset);
+		if (k->state == KEYSET_SUPERSEDED || k->state == KEYSET_REVOKED)
+			continue;
+		if (is_current(k->state) && !w->token->recovery) {
+			*failed = signed_by_id(w, k->id, &valid, &present);
+			if (*failed != ERR_OK)
+				return false;
+			any_current = true;
+			any_valid |= valid;
+			any_present |= present;
+		}
+		if (!same && !w->token->recovery)
+			continue;
+		if (!apply_rule(w, k,
+			w->token->recovery ? KEYSET_EVENT_RECOVER
+			: valid            ? KEYSET_EVENT_ENROLL_SIGNED
+					   : KEYSET_EVENT_ENROLL))
+			return false;
+	}
+	if (!any_current || any_valid || w->token->additional)
+		return true;
+	return refuse(
+	    &w->refusal, any_present ? REASON_SIGNATURE_INVALID : REASON_KEYSET_EXISTS, NULL);
+}
+
+static bool check_keysets(struct work *w, enum err *failed)
+{
+	struct known_list list = { .work = w };
+	bool good;
+
+	*failed = keyset_each(w->authority->store, w->address, false, know, &list);
+	good = *failed == ERR_OK && check_known(w, &list, failed);
+	free(list.all);
+	return good;
+}
+
+/* ---- the key (P4.7) ---- */
+
+static bool take_key(struct work *w, enum err *failed)
+{
+	return w->kind == WORK_CLIENT_REQUEST ? take_client_key(w, failed)
+					      : pick_plain_key(w, failed);
+}
+
+static bool check_other_person(struct work *w, enum err *failed)
+{
+	struct keyset_row *row = NULL;
+	bool other;
+
+	*failed = keyset_by_fingerprint(w->authority->store, w->facts->fingerprint, &row);
+	if (*failed != ERR_OK)
+		return false;
+	other = row && !str_equal(row->address, w->address);
+	keyset_row_free(&row);
+	return other ? refuse(&w->refusal, REASON_KEY_OTHER_PERSON, NULL) : true;
+}
+
+static bool check_deposit(struct work *w)
+{
+	if (w->kind == WORK_CLIENT_REQUEST && w->request.deposit.len > 0)
+		return refuse(&w->refusal, REASON_DEPOSIT_UNWANTED, NULL);
+	return true;
+}
+
+/* ---- P5.3: the token is used; is it the same request again? ---- */
+
+static bool is_same_request(const struct work *w, const struct keyset_row *made)
+{
+	return str_equal(made->address, w->address) && same_keyset(made->name, w->keyset) &&
+	       str_equal(made->fingerprint, w->facts->fingerprint);
+}
+
+static enum err check_repeat(struct work *w)
+{
+	enum err rc = keyset_by_id(w->authority->store, w->token->used_keyset, &w->earlier),
+		 failed = ERR_OK;
+	bool same;
+
+	if (rc != ERR_OK)
+		return rc;
+	same = w->earlier && check_keyset_name(w) && take_key(w, &failed) &&
+	       is_same_request(w, w->earlier);
+	if (failed != ERR_OK)
+		return failed;
+	if (same) {
+		enum keyset_state state = keyset_state_of(w->earlier->confirmed,
+		    w->earlier->superseded, w->earlier->revoked, w->earlier->certified_until,
+		    w->authority->conf->policy.grace_seconds, w->now);
+		const struct rule *rule = keyset_rule(state, KEYSET_EVENT_REPEAT);
+		if (rule->act == RULE_RESEND && w->now - w->earlier->enrolled < REPEAT_SECONDS) {
+			w->verdict = VERDICT_REPEAT;
+			return ERR_OK;
+		}
+		refuse(
+		    &w->refusal, rule->act == RULE_REFUSE ? rule->reason : REASON_TOKEN_USED, NULL);
+		return refused(w);
+	}
+	w->alarm = true;
+	refuse(&w->refusal, token_rule(TOKEN_USED, TOKEN_EVENT_OTHER)->reason, NULL);
+	return refused(w);
+}
+
+static enum err check_request(struct work *w)
+{
+	enum err failed = find_token(w);
+
+	if (failed != ERR_OK || w->verdict != VERDICT_OPEN)
+		return failed;
+	if (!check_sender(w))
+		return refused(w);
+	enum token_state state = token_state_of(
+	    w->token->used, w->token->superseded, w->token->voided, w->token->expires, w->now);
+	if (state == TOKEN_USED)
+		return check_repeat(w);
+	const struct rule *rule = token_rule(state, TOKEN_EVENT_ENROLL);
+	if (rule->act == RULE_REFUSE) {
+		refuse(&w->refusal, rule->reason, NULL);
+		return refused(w);
+	}
+	if (!check_created(w) || !check_keyset_name(w) || !check_keysets(w, &failed) ||
+	    !take_key(w, &failed) || !check_other_person(w, &failed) || !check_deposit(w))
+		return failed != ERR_OK ? failed : refused(w);
+	w->verdict = VERDICT_ENROLL;
+	return ERR_OK;
+}
+
+/* ---- P5.4: the nonce of a reply ---- */
+
+static bool confirmation_agrees(const struct work *w, const struct keyset_row *k)
+{
+	const struct confirmation *c = &w->confirmation;
+	char *from = NULL;
+	bool same;
+
+	if (w->kind == WORK_CLIENT_CONFIRMATION)
+		return str_equal(c->address, k->address) && same_keyset(c->keyset, k->name) &&
+		       str_equal(c->fingerprint, k->fingerprint) &&
+		       str_equal(c->authority, w->authority->fingerprint);
+	same = w->message.from && address_canonical(w->message.from, &from) == ERR_OK &&
+	       str_equal(from, k->address);
+	str_free(&from);
+	return same;
+}
+
+static enum err check_confirmation(struct work *w)
+{
+	bool valid = w->kind == WORK_PLAIN_CONFIRMATION, present = false;
+	enum err rc = keyset_by_nonce(w->authority->store, w->nonce, &w->earlier);
+
+	if (rc != ERR_OK)
+		return rc;
+	if (!w->earlier || w->automatic || !confirmation_agrees(w, w->earlier))
+		return work_ignore(w, "a confirmation that fits no keyset");
+	if (w->kind == WORK_CLIENT_CONFIRMATION)
+		rc = work_signed_by(w, w->earlier, &valid, &present);
+	if (rc != ERR_OK)
+		return rc;
+	if (!valid)
+		return work_ignore(w, "a confirmation that its key did not sign");
+	enum keyset_state state =
+	    keyset_state_of(w->earlier->confirmed, w->earlier->superseded, w->earlier->revoked,
+		w->earlier->certified_until, w->authority->conf->policy.grace_seconds, w->now);
+	if (keyset_rule(state, KEYSET_EVENT_CONFIRM)->act != RULE_DO)
+		return work_ignore(w, "a confirmation that changes nothing: the keyset is %s",
+		    keyset_state_name(state));
+	w->verdict = VERDICT_CONFIRM;
+	return ERR_OK;
+}
+
+/* P6.6: an address with an outstanding token, whose mail carries almost a token, is told so once a day. */
+static enum err check_almost(struct work *w)
+{
+	struct token_row *row = NULL;
+	char *from = NULL;
+	enum err rc = ERR_OK;
+
+	if (w->almost_token && !w->automatic && !w->message.bulk &&
+	    w->message.from_addresses == 1 && w->message.from &&
+	    address_canonical(w->message.from, &from) == ERR_OK)
+		rc = token_outstanding(w->authority->store, from, w->now, &row);
+	if (rc == ERR_OK && row) {
+		w->address = str_dup(row->address);
+		refuse(&w->refusal, REASON_TOKEN_ALMOST, NULL);
+		w->verdict = VERDICT_REFUSE;
+	} else if (rc == ERR_OK) {
+		rc = work_ignore(w, "no token, no nonce");
+	}
+	token_row_free(&row);
+	str_free(&from);
+	return rc;
+}
+
+enum err stage_check(struct work *w)
+{
+	switch (w->kind) {
+	case WORK_CLIENT_REQUEST:
+	case WORK_PLAIN_REQUEST:
+		return check_request(w);
+	case WORK_CLIENT_CONFIRMATION:
+	case WORK_PLAIN_CONFIRMATION:
+		return check_confirmation(w);
+	case WORK_OTHER:
+		break;
+	}
+	return check_almost(w);
+}

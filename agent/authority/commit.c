@@ -1,0 +1,191 @@
+/* commit: one transaction for everything that a mail causes (P5.1). Before it nothing has happened; after it the mail may be settled. */
+#include <stdio.h>
+
+#include "base/journal.h"
+#include "enroll/token.h"
+#include "mail/compose.h"
+#include "pipeline.h"
+
+#define DAY_SECONDS 86400
+
+static enum err record(struct work *w, const char *event, char *detail)
+{
+	enum err rc =
+	    audit_add(w->authority->store, w->now, "agent", event, w->address, detail, NULL);
+	str_free(&detail);
+	return rc;
+}
+
+static char *hash_text(const uint8_t hash[HASH_BYTES])
+{
+	struct buf b = BUF_INIT;
+	for (size_t i = 0; i < HASH_BYTES; i++)
+		buf_addf(&b, "%02x", hash[i]);
+	return buf_take_text(&b);
+}
+
+static enum err commit_enrollment(struct work *w)
+{
+	struct store *s = w->authority->store;
+	enum err rc = ERR_OK;
+	char *reply = hash_text(w->fresh->reply_hash);
+
+	for (size_t i = 0; rc == ERR_OK && i < w->supersede_count; i++)
+		rc = keyset_supersede(s, w->supersedes[i], w->now);
+	if (rc == ERR_OK)
+		rc = keyset_insert(s, w->fresh);
+	if (rc == ERR_OK)
+		rc = token_use(s, w->token->id, w->fresh->id, w->now);
+	if (rc != ERR_OK)
+		w->raced = true; /* another worker was faster, or it fails again */
+	if (rc == ERR_OK)
+		rc = record(w, "enrolled",
+		    str_printf("keyset=%s fingerprint=%s token=%lld reply=%s", w->fresh->name,
+			w->fresh->fingerprint, (long long)w->token->id, reply));
+	if (rc == ERR_OK)
+		rc = letters_insert(w->authority, &w->letters, w->now);
+	str_free(&reply);
+	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_DONE;
+	return rc;
+}
+
+static enum err commit_repeat(struct work *w)
+{
+	enum err rc = record(w, "repeated",
+	    str_printf("keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
+	if (rc == ERR_OK)
+		rc = letters_insert(w->authority, &w->letters, w->now);
+	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_DONE;
+	return rc;
+}
+
+static enum err commit_refusal(struct work *w)
+{
+	struct store *s = w->authority->store;
+	bool first = true;
+	char *mark = str_printf("almost:%s", w->address);
+	enum err rc = ERR_OK;
+
+	if (w->refusal.reason == REASON_TOKEN_ALMOST)
+		rc = mark_once(s, mark, w->now, DAY_SECONDS, &first);
+	str_free(&mark);
+	if (rc == ERR_OK && first)
+		rc = record(w, w->alarm ? "alarm" : "refused",
+		    str_printf("reason=%s%s", reason_code(w->refusal.reason),
+			w->alarm ? " token-used-again=yes" : ""));
+	if (rc == ERR_OK && first)
+		rc = letters_insert(w->authority, &w->letters, w->now);
+	if (rc == ERR_OK)
+		rc = counter_add(s, "refused", 1);
+	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_DONE;
+	return rc;
+}
+
+static enum err commit_confirmation(struct work *w)
+{
+	enum err rc = keyset_confirm(w->authority->store, w->earlier->id, w->now);
+
+	w->address = str_dup(w->earlier->address);
+	if (rc == ERR_OK)
+		rc = record(w, "confirmed",
+		    str_printf(
+			"keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
+	w->outcome = OUTCOME_DONE;
+	return rc;
+}
+
+static enum err commit_ignored(struct work *w)
+{
+	struct store *s = w->authority->store;
+	bool found = false;
+	enum err rc = counter_add(s, "ignored", 1);
+
+	if (rc == ERR_OK && w->message.report && w->message.report_message_id)
+		rc = outbox_bounced(s, w->message.report_message_id, w->now,
+		    w->message.report_status ? w->message.report_status
+					     : "a delivery report without a status",
+		    &found);
+	if (rc == ERR_OK && w->automatic && w->token)
+		rc = counter_add(s, "automatic-with-token", 1);
+	journal_info("ignored a mail: %s", w->why);
+	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_IGNORED;
+	return rc;
+}
+
+/* P5.7: of a mail that carried a token or a secret only headers, size and hash are kept. */
+static enum err commit_quarantine(struct work *w)
+{
+	struct token token;
+	struct buf headers = BUF_INIT;
+	struct quarantine_row row = { .at = w->now,
+		.mailbox = str_dup(w->mailbox),
+		.reason = str_dup(w->why),
+		.size = w->size };
+	bool secret =
+		 w->carried_secret || token_find(w->mail, w->authority->pin, &token) != TOKEN_NONE,
+	     first = false;
+
+	token_wipe(&token);
+	buf_add(&headers, w->message.headers.data, w->message.headers.len);
+	token_redact(&headers);
+	row.headers = buf_take_text(&headers);
+	for (size_t i = 0; i < HASH_BYTES; i++)
+		row.hash[i] = w->hash[i];
+	if (!secret)
+		buf_add(&row.mail, w->mail.data, w->mail.len);
+	enum err rc = quarantine_insert(w->authority->store, &row);
+	if (rc == ERR_OK) {
+		char *detail = str_printf("id=%lld", (long long)row.id);
+		rc = audit_add(
+		    w->authority->store, w->now, "agent", "quarantined", NULL, detail, NULL);
+		str_free(&detail);
+	}
+	if (rc == ERR_OK)
+		rc =
+		    mark_once(w->authority->store, "alarm:quarantine", w->now, DAY_SECONDS, &first);
+	if (rc == ERR_OK && first)
+		rc = letters_insert(w->authority, &w->letters, w->now);
+	journal_warning("a mail went to quarantine: %s", w->why);
+	str_free(&row.mailbox);
+	str_free(&row.reason);
+	str_free(&row.headers);
+	buf_free(&row.mail);
+	w->outcome = OUTCOME_DELETE;
+	return rc;
+}
+
+static enum err commit_verdict(struct work *w)
+{
+	switch (w->verdict) {
+	case VERDICT_ENROLL:
+		return commit_enrollment(w);
+	case VERDICT_REPEAT:
+		return commit_repeat(w);
+	case VERDICT_REFUSE:
+		return commit_refusal(w);
+	case VERDICT_CONFIRM:
+		return commit_confirmation(w);
+	case VERDICT_QUARANTINE:
+		return commit_quarantine(w);
+	case VERDICT_IGNORE:
+	case VERDICT_OPEN:
+		break;
+	}
+	return commit_ignored(w);
+}
+
+enum err stage_commit(struct work *w)
+{
+	struct store *s = w->authority->store;
+	enum err rc = store_begin(s);
+
+	if (rc == ERR_OK)
+		rc = commit_verdict(w);
+	if (rc == ERR_OK)
+		rc = attempt_forget(s, w->hash);
+	if (rc == ERR_OK)
+		rc = store_commit(s);
+	else
+		store_rollback(s);
+	return rc;
+}

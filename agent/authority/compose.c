@@ -1,0 +1,302 @@
+/* compose: the finished mails: the sealed reply (P6.2-P6.4), the refusal (P6.5), the notices (P5.6). After this no gpg runs. */
+#include "mail/compose.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/when.h"
+#include "enroll/packets.h"
+#include "enroll/reply.h"
+#include "pipeline.h"
+
+#define SUBJECT "Reply from the Security Authority"
+#define REPLY_TYPE "application/vnd.countersign.reply"
+
+static const char *display_name(const struct authority *a)
+{
+	return a->name && *a->name ? a->name : "Security Authority";
+}
+
+static void add_letterhead(const struct work *w, struct buf *out)
+{
+	const struct authority *a = w->authority;
+	char *fingerprint = authority_fingerprint_text(a->fingerprint);
+
+	buf_addf(out, "\n-- \n%s\n%s\nKey %s\n", display_name(a), a->address, fingerprint);
+	str_free(&fingerprint);
+}
+
+/* What a request is called in its reply. */
+static const char *request_name(const struct work *w)
+{
+	if (w->kind == WORK_CLIENT_REQUEST && w->request.id)
+		return w->request.id;
+	return w->message.message_id ? w->message.message_id : "-";
+}
+
+/* An empty row with everything but the mail; the caller writes that. */
+static struct outbox_row *begin_letter(
+    struct work *w, enum outbox_kind kind, const char *references, struct envelope_header *header)
+{
+	struct outbox_row *row = &w->letters.rows[w->letters.count++];
+
+	outbox_id_make(row->id);
+	row->kind = kind;
+	row->sender = letters_sender(w->authority, row->id);
+	row->recipient = str_dup(w->address);
+	row->created = row->due = w->now;
+	letters_header(w->authority, w->address, SUBJECT, w->now, header, &row->message_id);
+	header->auto_submitted = "auto-replied";
+	header->in_reply_to = w->message.message_id;
+	header->references = references ? references : w->message.message_id;
+	return row;
+}
+
+/* ---- the reply ---- */
+
+static void reply_text(const struct work *w, struct buf *out)
+{
+	char day[WHEN_TEXT_SIZE];
+	char *fingerprint = authority_fingerprint_text(w->fresh->fingerprint);
+
+	buf_addf(out,
+	    "Your key is certified.\n\nAddress:         %s\nKeyset:          %s\nFingerprint:     %s\nCertified until: %s\n\n",
+	    w->address, w->keyset, fingerprint, when_format_day(w->until, day));
+	if (w->fresh->plain)
+		buf_addf(out,
+		    "What to do next: answer this mail, with the following line in your answer (most mail\n"
+		    "programs quote it by themselves). It shows that you can read mail for this key, and\n"
+		    "your colleagues will find the key from then on.\n\n%s\n\n"
+		    "Import the attached files: your certified key and the security authority's key.\n",
+		    w->fresh->nonce);
+	else
+		buf_add_text(out, "countersign has everything it needs in this reply.\n");
+	add_letterhead(w, out);
+	str_free(&fingerprint);
+}
+
+static enum err reply_fields(const struct work *w, struct buf *out)
+{
+	struct reply reply = {
+		.request_id = str_dup(request_name(w)),
+		.result = REPLY_ENROLLED,
+		.address = str_dup(w->address),
+		.keyset = str_dup(w->keyset),
+		.certified_until = w->until,
+		.nonce = str_dup(w->fresh->nonce),
+	};
+	memcpy(reply.fingerprint, w->fresh->fingerprint, sizeof reply.fingerprint);
+	memcpy(reply.authority, w->authority->fingerprint, sizeof reply.authority);
+	enum err rc = audit_head(w->authority->store, &reply.log_number, reply.log_hash);
+	if (rc == ERR_OK)
+		reply_write(&reply, out);
+	reply_free(&reply);
+	return rc;
+}
+
+/* The content of P6.4, to be sealed. */
+static enum err reply_content(const struct work *w, struct buf *out)
+{
+	struct buf text = BUF_INIT, fields = BUF_INIT, key = BUF_INIT, authority = BUF_INIT;
+	enum err rc = reply_fields(w, &fields);
+
+	if (rc == ERR_OK) {
+		reply_text(w, &text);
+		armor_write("PUBLIC KEY BLOCK", buf_bytes(&w->certified), &key);
+		armor_write("PUBLIC KEY BLOCK", buf_bytes(&w->authority->public_key), &authority);
+		struct part parts[] = {
+			{ .type = "text/plain", .body = buf_bytes(&text) },
+			{ .type = REPLY_TYPE, .name = "reply.txt", .body = buf_bytes(&fields) },
+			{ .type = "application/pgp-keys",
+			    .name = "key.asc",
+			    .description = "Your certified key",
+			    .body = buf_bytes(&key) },
+			{ .type = "application/pgp-keys",
+			    .name = "authority.asc",
+			    .description = "The security authority's key",
+			    .body = buf_bytes(&authority) },
+		};
+		struct part whole = { .type = "multipart/mixed",
+			.children = parts,
+			.child_count = sizeof parts / sizeof *parts };
+		part_write(&whole, out);
+	}
+	buf_free(&text);
+	buf_free(&fields);
+	buf_free(&key);
+	buf_free(&authority);
+	return rc;
+}
+
+/* P6.2, P6.3: the same sealed bytes, for the client as one attachment, for a mail program as PGP/MIME. */
+static enum err wrap_sealed(const struct work *w, const struct envelope_header *header,
+    const struct keyset_row *k, struct buf *out)
+{
+	struct buf text = BUF_INIT;
+	enum err rc;
+
+	if (k->plain)
+		return letter_write_encrypted(header, buf_bytes(&k->reply), out);
+	buf_addf(&text,
+	    "This is the answer to the enrollment request of %s, keyset \"%s\".\n\n"
+	    "Open the attached file reply.countersign on the computer where the request was made:\n"
+	    "double-click it, or save it and run\n\n    countersign open reply.countersign\n\n"
+	    "It is of no use elsewhere, and no other mail program needs it.\n",
+	    w->address, k->name);
+	add_letterhead(w, &text);
+	struct part parts[] = {
+		{ .type = "text/plain", .body = buf_bytes(&text) },
+		{ .type = REPLY_TYPE,
+		    .name = "reply.countersign",
+		    .description = "Reply from the security authority",
+		    .body = buf_bytes(&k->reply),
+		    .literal = true },
+	};
+	struct part whole = { .type = "multipart/mixed", .children = parts, .child_count = 2 };
+	rc = letter_write(header, &whole, out);
+	buf_free(&text);
+	return rc;
+}
+
+static void begin_keyset(struct work *w)
+{
+	struct keyset_row *k = w->fresh = mem_alloc(sizeof *k);
+
+	k->address = str_dup(w->address);
+	k->name = str_dup(w->keyset);
+	memcpy(k->fingerprint, w->facts->fingerprint, sizeof k->fingerprint);
+	memcpy(k->encryption_fingerprint, w->facts->subkeys[w->encryption].fingerprint,
+	    sizeof k->encryption_fingerprint);
+	k->user_id = str_dup(w->facts->user_ids[0].text);
+	buf_add(&k->key, w->certified.data, w->certified.len);
+	k->request_id = str_dup(request_name(w));
+	memcpy(k->request_hash, w->hash, sizeof k->request_hash);
+	k->nonce = nonce_make();
+	k->plain = w->kind == WORK_PLAIN_REQUEST;
+	k->token = w->token->id;
+	k->enrolled = w->now;
+	k->certified_until = w->until;
+}
+
+static enum err compose_enrollment(struct work *w)
+{
+	struct buf content = BUF_INIT;
+	struct envelope_header header;
+
+	begin_keyset(w);
+	enum err rc = reply_content(w, &content);
+	if (rc == ERR_OK)
+		rc = keyhome_seal(w->authority->home, w->authority->fingerprint,
+		    w->fresh->fingerprint, buf_bytes(&content), &w->fresh->reply);
+	buf_free(&content);
+	if (rc != ERR_OK)
+		return rc;
+	hash_sha256(buf_bytes(&w->fresh->reply), w->fresh->reply_hash);
+	struct outbox_row *row = begin_letter(w, OUTBOX_REPLY, NULL, &header);
+	w->fresh->reply_message_id = str_dup(row->message_id);
+	rc = wrap_sealed(w, &header, w->fresh, &row->mail);
+	struct notice notice = { .event = NOTICE_ENROLLED,
+		.address = w->address,
+		.actor = "the agent",
+		.keyset = w->keyset,
+		.fingerprint = w->fresh->fingerprint,
+		.until = w->until };
+	return rc != ERR_OK ? rc : letters_add_notice(w->authority, &notice, w->now, &w->letters);
+}
+
+/* P5.3: a new mail around the same sealed bytes. It counts under the caps of P6.7, so that a captured request can't flood anybody. */
+static enum err compose_repeat(struct work *w)
+{
+	struct envelope_header header;
+	struct outbox_row *row =
+	    begin_letter(w, OUTBOX_NOTICE, w->earlier->reply_message_id, &header);
+
+	return wrap_sealed(w, &header, w->earlier, &row->mail);
+}
+
+/* ---- the refusal ---- */
+
+static const char *what_was_wrong(const struct work *w)
+{
+	return *w->refusal.detail ? w->refusal.detail : reason_what(w->refusal.reason);
+}
+
+static void refusal_fields(const struct work *w, struct buf *out)
+{
+	struct reply reply = {
+		.request_id = str_dup(request_name(w)),
+		.result = REPLY_REFUSED,
+		.address = str_dup(w->address),
+		.reason = w->refusal.reason,
+		.what = str_dup(what_was_wrong(w)),
+		.advice = str_dup(reason_do(w->refusal.reason)),
+	};
+	memcpy(reply.authority, w->authority->fingerprint, sizeof reply.authority);
+	reply_write(&reply, out);
+	reply_free(&reply);
+}
+
+/* P6.5: signed as a whole, and the attachment again by itself, so that a saved attachment can be verified alone. */
+static enum err compose_refusal(struct work *w)
+{
+	struct buf text = BUF_INIT, fields = BUF_INIT, signed_fields = BUF_INIT;
+	struct envelope_header header;
+
+	refusal_fields(w, &fields);
+	enum err rc = keyhome_clearsign(
+	    w->authority->home, w->authority->fingerprint, buf_bytes(&fields), &signed_fields);
+	if (rc == ERR_OK) {
+		buf_addf(&text,
+		    "The request could not be carried out. Nothing has changed.\n\n%s\n%s\n\nReason code: %s\n",
+		    what_was_wrong(w), reason_do(w->refusal.reason),
+		    reason_code(w->refusal.reason));
+		add_letterhead(w, &text);
+		struct part parts[] = {
+			{ .type = "text/plain", .body = buf_bytes(&text) },
+			{ .type = REPLY_TYPE,
+			    .name = "reply.countersign",
+			    .description = "Reply from the security authority",
+			    .body = buf_bytes(&signed_fields) },
+		};
+		struct part whole = {
+			.type = "multipart/mixed", .children = parts, .child_count = 2
+		};
+		struct outbox_row *row = begin_letter(w, OUTBOX_REFUSAL, NULL, &header);
+		rc = letters_write_signed(w->authority, &header, &whole, &row->mail);
+	}
+	if (rc == ERR_OK && w->alarm) {
+		struct notice notice = {
+			.event = NOTICE_REPEAT_ALARM, .address = w->address, .actor = "the agent"
+		};
+		rc = letters_add_notice(w->authority, &notice, w->now, &w->letters);
+	}
+	buf_free(&text);
+	buf_free(&fields);
+	buf_free(&signed_fields);
+	return rc;
+}
+
+/* An administrator is told; commit sends it once a day. */
+static enum err compose_alarm(struct work *w)
+{
+	struct buf text = BUF_INIT;
+
+	buf_addf(&text,
+	    "A mail could not be processed and is kept for you to look at: %s.\n\n    countersignctl quarantine list\n",
+	    w->why);
+	enum err rc = letters_add_alarm(
+	    w->authority, "A mail is in quarantine", buf_text(&text), w->now, &w->letters);
+	buf_free(&text);
+	return rc;
+}
+
+enum err stage_compose(struct work *w)
+{
+	if (w->verdict == VERDICT_QUARANTINE)
+		return compose_alarm(w);
+	if (w->verdict == VERDICT_ENROLL)
+		return compose_enrollment(w);
+	if (w->verdict == VERDICT_REPEAT)
+		return compose_repeat(w);
+	return compose_refusal(w);
+}

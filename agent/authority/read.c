@@ -1,0 +1,79 @@
+/* read: what does this mail want? A client's lines, a token and a key in any mail, or the nonce of a reply. No store is asked but for the nonce. */
+#include <stdio.h>
+#include <string.h>
+
+#include "pipeline.h"
+
+/* A client's request that breaks P2.5 is still answered when its token signature holds: check finds out who sent it. */
+static enum err read_client_request(struct work *w)
+{
+	w->kind = WORK_CLIENT_REQUEST;
+	if (!request_parse(buf_bytes(&w->opened), &w->request, &w->refusal) &&
+	    w->request.signed_text.len == 0)
+		return work_quarantine(
+		    w, "a client's request that can't be read: %s", w->refusal.detail);
+	memcpy(w->token_key, w->request.token_key, sizeof w->token_key);
+	w->carried_secret = w->request.deposit.len > 0;
+	return ERR_OK;
+}
+
+static enum err read_client_confirmation(struct work *w)
+{
+	w->kind = WORK_CLIENT_CONFIRMATION;
+	if (!confirmation_parse(buf_bytes(&w->opened), &w->confirmation, &w->refusal))
+		return work_quarantine(
+		    w, "a client's confirmation that can't be read: %s", w->refusal.detail);
+	w->nonce = str_dup(w->confirmation.nonce);
+	return ERR_OK;
+}
+
+/* One place of P3.2; several different tokens in one place are refused in the name of the first (P1.8). */
+static bool look_in(struct work *w, struct bytes text)
+{
+	struct token token;
+	enum token_found found = token_find(text, w->authority->pin, &token);
+
+	w->almost_token |= found == TOKEN_ALMOST;
+	w->carried_secret |= found != TOKEN_NONE;
+	if (found != TOKEN_ONE && found != TOKEN_AMBIGUOUS)
+		return false;
+	if (found == TOKEN_AMBIGUOUS)
+		refuse(&w->refusal, REASON_TOKEN_AMBIGUOUS, NULL);
+	token_key_public(token.seed, w->token_key);
+	token_wipe(&token);
+	w->kind = WORK_PLAIN_REQUEST;
+	return true;
+}
+
+/* In the order of P3.2. The nonce of a reply stands in quoted text as a rule; a token in new text says more than that. */
+static enum err read_plain(struct work *w)
+{
+	const struct message *m = w->body;
+	struct bytes fresh = buf_bytes(&m->new_text), quoted = buf_bytes(&m->quoted_text);
+
+	if (look_in(w, fresh) || look_in(w, bytes_of_text(w->message.subject)))
+		return ERR_OK;
+	if (w->body != &w->message && m->subject &&
+	    look_in(w, bytes_of_text(m->subject))) /* a protected header */
+		return ERR_OK;
+	w->nonce = nonce_find(fresh);
+	if (!w->nonce)
+		w->nonce = nonce_find(quoted);
+	if (w->nonce) {
+		w->kind = WORK_PLAIN_CONFIRMATION;
+		return ERR_OK;
+	}
+	w->quoted_token = look_in(w, quoted);
+	return ERR_OK;
+}
+
+enum err stage_read(struct work *w)
+{
+	struct bytes opened = buf_bytes(&w->opened);
+
+	if (w->was_encrypted && request_looks_like(opened))
+		return read_client_request(w);
+	if (w->was_encrypted && confirmation_looks_like(opened))
+		return read_client_confirmation(w);
+	return read_plain(w);
+}

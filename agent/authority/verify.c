@@ -1,0 +1,87 @@
+#include "verify.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "keys/agent.h"
+#include "keys/keyhome.h"
+#include "mail/mailbox.h"
+#include "mail/submit.h"
+#include "shared/authority.h"
+
+static int first_fault;
+
+/* One line: "ok      the store" or "failed  the store: why". */
+static void say(const char *what, const char *which, enum err rc)
+{
+	if (rc == ERR_OK) {
+		printf("ok      %s%s%s\n", what, which ? " " : "", which ? which : "");
+		return;
+	}
+	printf("failed  %s%s%s: %s\n", what, which ? " " : "", which ? which : "", err_text());
+	if (!first_fault)
+		first_fault = err_exit_status(rc);
+}
+
+/* The escrow key's secret belongs to nobody's daemon (2-architecture, key material). */
+static void check_escrow(const struct conf *conf)
+{
+	char *home = authority_escrow_home(conf), *secrets = path_join(home, "private-keys-v1.d");
+	if (access(secrets, R_OK) == 0)
+		printf(
+		    "warning the escrow home %s is readable by the agent's user: move it to another user or off this machine\n",
+		    home);
+	str_free(&home);
+	str_free(&secrets);
+}
+
+static void check_mailboxes(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->mailbox_count; i++) {
+		struct mailbox_options o = { conf->mailbox[i].url, conf->mailbox[i].done_folder,
+			conf->mailbox[i].ignored_folder };
+		struct mailbox *box = NULL;
+		say("mailbox", o.url, mailbox_open(&o, &box));
+		mailbox_close(&box);
+	}
+	if (conf->mailbox_count == 0)
+		say("mailbox", NULL, err_fail(ERR_CONFIG, "none is configured"));
+}
+
+static void check_submission(const struct conf *conf)
+{
+	struct submit *submit = NULL;
+	enum err rc =
+	    submit_open(conf->submit.url, (unsigned)conf->submit.timeout_seconds, &submit);
+	if (rc == ERR_OK)
+		rc = submit_check(submit);
+	say("submission", conf->submit.url, rc);
+	submit_close(&submit);
+}
+
+int verify_setup(const char *conf_path)
+{
+	struct authority *a = NULL;
+	enum err rc = authority_open(conf_path, AUTHORITY_STORE, &a);
+
+	first_fault = 0;
+	say("configuration and store", conf_path, rc);
+	if (rc != ERR_OK)
+		return first_fault;
+	say("store is whole", NULL, store_quick_check(a->store));
+	say("runtime directory", a->conf->authority.runtime_directory,
+	    authority_prepare_runtime(
+		a->conf->authority.runtime_directory, a->conf->authority.state_directory));
+	struct authority *with_keys = NULL;
+	rc = authority_open(conf_path, AUTHORITY_KEYS, &with_keys);
+	say("authority's key", a->fingerprint, rc);
+	if (rc == ERR_OK)
+		say("signs and decrypts", NULL, agent_check(with_keys->key_home));
+	authority_close(&with_keys);
+	check_escrow(a->conf);
+	check_mailboxes(a->conf);
+	check_submission(a->conf);
+	authority_close(&a);
+	return first_fault;
+}

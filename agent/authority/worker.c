@@ -1,0 +1,296 @@
+/*
+ * A worker: the process that holds the store and a key home. Takes mails from intake through the pipeline, and answers the sender's questions about the
+ * outbox. It has no network and parses no MIME.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/journal.h"
+#include "base/when.h"
+#include "base/wire.h"
+#include "mail/submit.h"
+#include "packet.h"
+#include "pipeline.h"
+#include "role.h"
+#include "shared/publish.h"
+
+#define NURSERY_SOCKET ROLE_FD_FIRST
+#define SENDER_SOCKET (ROLE_FD_FIRST + 1)
+#define OFFERS_SOCKET (ROLE_FD_FIRST + 2)
+#define LEASE_MARGIN_SECONDS 60
+#define PUBLISH_EVERY_SECONDS 60
+#define DEFER_SECONDS 2
+
+struct worker {
+	struct authority *authority;
+	size_t mailboxes;
+	bool unwell; /* said once, until something works again */
+};
+
+/* ---- mails ---- */
+
+static void answer_outcome(int ticket, enum outcome outcome, unsigned seconds)
+{
+	struct buf body = BUF_INIT;
+	wire_put_u8(&body, (uint8_t)outcome);
+	wire_put_u32(&body, seconds);
+	if (packet_send(ticket, PACKET_OUTCOME, buf_bytes(&body), -1, -1) != ERR_OK)
+		journal_debug("%s",
+		    err_text()); /* intake has gone: the mail is offered again, and nothing happens twice */
+	buf_free(&body);
+}
+
+/* A deferral that is no fault of the mail does not count as an attempt (I15). */
+static void defer(struct worker *worker, const struct work *w, enum err rc)
+{
+	bool passing = err_is_passing(rc);
+
+	if (!passing || !worker->unwell)
+		journal_warning("deferred a mail: %s", err_text());
+	worker->unwell |= passing;
+	if (passing && attempt_excuse(worker->authority->store, w->hash) != ERR_OK)
+		journal_warning("%s", err_text());
+	if (rc == ERR_UNAVAILABLE)
+		role_report(true, err_text());
+}
+
+/* The count is in the store before the attempt starts (I9); past it the mail is not touched again, only put away. */
+static enum err attempt(struct worker *worker, struct work *w)
+{
+	enum err rc = attempt_begin(worker->authority->store, w->hash, w->now, &w->attempts);
+
+	if (rc != ERR_OK)
+		return rc;
+	if (w->attempts <= worker->authority->conf->limits.attempts)
+		return pipeline_run(w);
+	work_quarantine(
+	    w, "it could not be processed in %lld attempts", (long long)w->attempts - 1);
+	return stage_commit(w);
+}
+
+static void wake_sender(void)
+{
+	if (packet_send(SENDER_SOCKET, PACKET_WAKE, bytes_of(NULL, 0), -1, -1) != ERR_OK)
+		journal_debug("%s", err_text()); /* it looks by itself once a minute */
+}
+
+static void publish(struct worker *worker)
+{
+	int64_t count = 0;
+	if (publish_due(worker->authority, when_now(), &count) != ERR_OK)
+		journal_warning("cannot publish: %s", err_text());
+	else if (count > 0)
+		journal_info("published %lld keys", (long long)count);
+}
+
+static void take_offer(struct worker *worker, const struct packet *packet)
+{
+	struct buf mail = BUF_SECRET;
+	struct wire r = wire_open(buf_bytes(&packet->body));
+	char *mailbox = wire_text(&r), *id = wire_text(&r);
+	struct work w = { .authority = worker->authority,
+		.nursery = NURSERY_SOCKET,
+		.now = when_now(),
+		.mailbox = mailbox };
+
+	w.size = wire_i64(&r);
+	enum err rc = wire_end(&r);
+	if (rc == ERR_OK)
+		rc = memfd_read(
+		    packet->fd, (size_t)worker->authority->conf->limits.mail_bytes, &mail);
+	if (rc == ERR_OK) {
+		w.mail = buf_bytes(&mail);
+		hash_sha256(w.mail, w.hash);
+		rc = attempt(worker, &w);
+	}
+	if (rc == ERR_OK) {
+		worker->unwell = false;
+		answer_outcome(packet->ticket, w.outcome, 0);
+		if (w.letters.count > 0)
+			wake_sender();
+		if (w.verdict == VERDICT_CONFIRM)
+			publish(worker);
+	} else {
+		defer(worker, &w, rc);
+		answer_outcome(
+		    packet->ticket, OUTCOME_DEFER, err_is_passing(rc) ? DEFER_SECONDS : 0);
+	}
+	work_free(&w);
+	buf_free(&mail);
+	str_free(&mailbox);
+	str_free(&id);
+}
+
+/* ---- the sender's questions ---- */
+
+static void answer_none(int ticket, int64_t next)
+{
+	struct buf body = BUF_INIT;
+	wire_put_i64(&body, next);
+	if (packet_send(ticket, PACKET_NONE, buf_bytes(&body), -1, -1) != ERR_OK)
+		journal_debug("%s", err_text());
+	buf_free(&body);
+}
+
+static void answer_item(int ticket, const struct outbox_row *row)
+{
+	struct buf body = BUF_INIT;
+	int fd = -1;
+	enum err rc = memfd_make(buf_bytes(&row->mail), &fd);
+
+	wire_put_text(&body, row->id);
+	wire_put_text(&body, row->sender);
+	wire_put_text(&body, row->recipient);
+	if (rc == ERR_OK)
+		rc = packet_send(ticket, PACKET_ITEM, buf_bytes(&body), fd, -1);
+	if (rc != ERR_OK)
+		journal_warning("%s", err_text()); /* the lease runs out, and it is offered again */
+	if (fd >= 0)
+		close(fd);
+	buf_free(&body);
+}
+
+static void take_claim(struct worker *worker, const struct packet *packet)
+{
+	struct outbox_row *row = NULL;
+	int64_t next = 0,
+		lease = worker->authority->conf->submit.timeout_seconds + LEASE_MARGIN_SECONDS;
+
+	if (outbox_claim(worker->authority->store, when_now(), lease, &row, &next) != ERR_OK) {
+		journal_warning("cannot read the outbox: %s", err_text());
+		next = when_now() + DEFER_SECONDS;
+	}
+	if (row)
+		answer_item(packet->ticket, row);
+	else
+		answer_none(packet->ticket, next);
+	outbox_row_free(&row);
+}
+
+/* From submit.retry-first to submit.retry-most, doubling, until submit.give-up. */
+static enum err postpone(
+    struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
+{
+	const struct conf *conf = worker->authority->conf;
+	int64_t wait = conf->submit.retry_first_seconds;
+
+	for (int64_t i = 1; i < row->attempts && wait < conf->submit.retry_most_seconds; i++)
+		wait *= 2;
+	if (wait > conf->submit.retry_most_seconds)
+		wait = conf->submit.retry_most_seconds;
+	if (now - row->created >= conf->submit.give_up_seconds)
+		return outbox_failed(worker->authority->store, row->id, now, error);
+	return outbox_retry(worker->authority->store, row->id, now + wait, error);
+}
+
+static enum err record_result(
+    struct worker *worker, const char *id, enum submit_result result, const char *said)
+{
+	struct store *store = worker->authority->store;
+	struct outbox_row *row = NULL;
+	int64_t now = when_now();
+	enum err rc;
+
+	if (result == SUBMIT_SENT)
+		return outbox_sent(store, id, now);
+	if (result == SUBMIT_PERMANENT)
+		return outbox_failed(store, id, now, said);
+	rc = outbox_by_id(store, id, &row);
+	if (rc == ERR_OK && row)
+		rc = postpone(worker, row, said, now);
+	outbox_row_free(&row);
+	return rc;
+}
+
+static void take_result(struct worker *worker, const struct packet *packet)
+{
+	struct wire r = wire_open(buf_bytes(&packet->body));
+	char *id = wire_text(&r);
+	enum submit_result result = (enum submit_result)wire_u8(&r);
+	char *said = wire_text(&r);
+	enum err rc = wire_end(&r);
+
+	if (rc == ERR_OK && id)
+		rc = record_result(worker, id, result, said ? said : "no reason given");
+	if (rc != ERR_OK)
+		journal_warning("cannot record what became of outbox mail: %s", err_text());
+	else if (packet_send(packet->ticket, PACKET_DONE, bytes_of(NULL, 0), -1, -1) != ERR_OK)
+		journal_debug("%s", err_text());
+	str_free(&id);
+	str_free(&said);
+}
+
+/* ---- the loop ---- */
+
+static void dispatch(struct worker *worker, const struct packet *packet)
+{
+	if (packet->ticket < 0)
+		return;
+	if (packet->type == PACKET_OFFER && packet->fd >= 0)
+		take_offer(worker, packet);
+	else if (packet->type == PACKET_CLAIM)
+		take_claim(worker, packet);
+	else if (packet->type == PACKET_RESULT)
+		take_result(worker, packet);
+}
+
+/* Another worker may have been faster: then there is nothing to read, and we go on waiting. */
+static void hear(struct worker *worker, int socket)
+{
+	struct packet packet;
+
+	if (packet_receive(socket, &packet) != ERR_OK)
+		return;
+	dispatch(worker, &packet);
+	packet_free(&packet);
+}
+
+static void worker_loop(struct worker *worker, int stop_fd)
+{
+	struct pollfd p[CONF_MAILBOXES_MAX + 2];
+	nfds_t n = 0;
+	int64_t publish_at = when_monotonic_ms();
+
+	p[n++] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+	p[n++] = (struct pollfd){ .fd = SENDER_SOCKET, .events = POLLIN };
+	for (size_t i = 0; i < worker->mailboxes; i++)
+		p[n++] = (struct pollfd){ .fd = OFFERS_SOCKET + (int)i, .events = POLLIN };
+	for (;;) {
+		if (when_monotonic_ms() >= publish_at) {
+			publish(worker);
+			publish_at = when_monotonic_ms() + PUBLISH_EVERY_SECONDS * 1000;
+		}
+		int ready = poll(p, n, PUBLISH_EVERY_SECONDS * 1000);
+		if (ready < 0 && errno != EINTR)
+			return;
+		if (ready <= 0)
+			continue;
+		if (p[0].revents)
+			return;
+		for (nfds_t i = 1; i < n; i++)
+			if (p[i].revents & POLLIN)
+				hear(worker, p[i].fd);
+	}
+}
+
+int worker_main(const struct role_options *options)
+{
+	struct worker worker = { .mailboxes = options->sockets - 2 };
+	enum err rc = authority_open(options->conf_path, AUTHORITY_KEYS, &worker.authority);
+
+	if (rc != ERR_OK) {
+		role_report(false, err_text());
+		journal_error("%s", err_text());
+		return err_exit_status(rc);
+	}
+	for (size_t i = 1; i < options->sockets; i++)
+		fcntl(ROLE_FD_FIRST + (int)i, F_SETFL, O_NONBLOCK);
+	role_report(true, NULL);
+	worker_loop(&worker, options->stop_fd);
+	authority_close(&worker.authority);
+	return 0;
+}
