@@ -61,9 +61,11 @@ struct message {
 };
 
 /*
- * Takes a mail apart; `mail` may be anything. The linear pre-scan comes first (size, header size, nesting, parts, and what is known to hurt
- * libetpan). ERR_DATA with a sentence when a limit of P4.1 or the pre-scan refuses it: nothing was parsed then. `out` is to be freed
- * in both cases. Stateless, no files, no threads.
+ * Takes a mail apart; `mail` may be anything: a mail, also with an mbox "From " line in front, or an armored block alone (P2.6). The linear
+ * pre-scan comes first (size, header size, a bound on parts and so on nesting, and what is known to hurt libetpan); the exact nesting and number
+ * of parts are counted while walking what was parsed. ERR_DATA with a sentence when a limit of P4.1, MESSAGE_KEYS_MAX or
+ * MESSAGE_ATTACHMENTS_MAX is passed. `truncated` is left false: the caller sets it afterwards. `out` is to be freed in both cases.
+ * Stateless, no files, no threads.
  */
 CHECKED enum err message_parse(struct bytes mail, const struct message_limits *limits, struct message *out);
 /* Once, before confinement: opens converters, loads what libetpan and libc load lazily. */
