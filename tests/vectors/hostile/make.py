@@ -7,8 +7,10 @@ FROM = b"From: alice@example.org\r\n"
 
 
 def nested_multiparts(count):
-    parts = (b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (i, i) for i in range(count))
-    return FROM + b"".join(parts) + b"Content-Type: text/plain\r\n\r\nhi\r\n"
+    names = [b"b%04d" % i for i in range(count)]
+    begin = b"".join(b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n" % (n, n) for n in names)
+    end = b"".join(b"--%s--\r\n" % n for n in reversed(names))
+    return FROM + begin + b"Content-Type: text/plain\r\n\r\nhi\r\n" + end
 
 
 def nested_messages(count):
