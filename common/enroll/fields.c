@@ -100,17 +100,18 @@ bool fields_read(struct bytes *rest, const struct field *fields, size_t count, c
     char fault[FIELD_FAULT_SIZE])
 {
 	struct bytes line;
-	size_t next = 0;
+	size_t next = 0, number = 0;
 	memset(values, 0, count * sizeof(*values));
 	*rest = without_front(*rest);
 	while (bytes_line(rest, &line)) {
+		number++;
 		line = trimmed(line);
 		if (!line.len)
 			break;
 		const uint8_t *colon = memchr(line.data, ':', line.len);
 		if (!colon) {
 			snprintf(fault, FIELD_FAULT_SIZE, "line %zu is not of the form Name: value",
-			    next + 1);
+			    number);
 			return false;
 		}
 		struct bytes name = bytes_of(line.data, (size_t)(colon - line.data));

@@ -51,8 +51,8 @@ struct key_policy {
 	bool dsa_elgamal;
 };
 /*
- * P4.7 over a key that holds only the wanted user IDs (packets_reduce): exactly one user ID per address of `addresses` (NULL-terminated,
- * canonical; the first is the token's and must be there), names by P4.7, equal to recorded_name where not NULL; can sign; exactly one
+ * P4.7 over a key that holds only the wanted user IDs (packets_reduce): exactly one user ID of the first of `addresses`
+ * (NULL-terminated, canonical; the token's), at most one of each other, names by P4.7, equal to recorded_name where not NULL; can sign; exactly one
  * valid encryption subkey; algorithms by policy; neither expired nor revoked at `now`. *encryption_out: index of the encryption subkey.
  */
 CHECKED bool key_policy_check(const struct key_facts *facts, const struct key_policy *policy, const char *const *addresses,

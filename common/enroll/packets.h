@@ -29,8 +29,11 @@ bool packets_key_at(struct bytes binary, size_t n, struct bytes *out);
 
 /*
  * Copies one transferable public key with only: the primary; its direct-key and key-revocation signatures; each user ID whose text `keep`
- * accepts, with self-signatures (those that name the primary as issuer); all subkeys with their bindings and revocations. User
- * attributes, foreign signatures, marker and trust packets go. ERR_DATA when malformed, secret, or not version 4.
+ * accepts, with self-signatures (see below); all subkeys with their bindings and revocations. User
+ * attributes, foreign signatures, marker and trust packets go; of unhashed subpackets only issuer, issuer fingerprint and embedded
+ * signature stay. ERR_DATA when malformed, secret, not one key, or not version 4. No user ID may be left.
+ * Self-made is what names no issuer, or one that any subkey binding of the key names too: no self-signature is ever lost, some foreign ones
+ * may stay where somebody forges bindings; gpg's import with self-sigs-only drops those.
  */
 CHECKED enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context), void *context, struct buf *out);
 

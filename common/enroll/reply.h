@@ -1,4 +1,8 @@
-/* reply: the fields of a reply from the security authority (P6.4) and of a refusal (P6.5). */
+/*
+ * reply: the fields of a reply from the security authority (P6.4) and of a refusal (P6.5): Countersign-Reply, Request-Id, Result, Address,
+ * Keyset, Fingerprint, Certified-Until, Authority, Nonce, Log-Head; a refusal has no Certified-Until and Nonce, what it knows of
+ * Keyset, Fingerprint and Log-Head, and at the end Reason, What, Advice.
+ */
 #ifndef ENROLL_REPLY_H
 #define ENROLL_REPLY_H
 
@@ -15,10 +19,10 @@ struct reply {
 	char fingerprint[41];
 	int64_t certified_until;
 	char authority[41];
-	char *nonce;         /* NULL in a refusal */
+	char *nonce;         /* canonical (nonce_make); NULL in a refusal */
 	int64_t log_number;  /* Log-Head */
-	char log_hash[65];
-	enum reason reason;  /* refusal */
+	char log_hash[65];   /* "" : none (refusal) */
+	enum reason reason;  /* refusal; REASON_NONE for a code of a later version */
 	char *what;          /* refusal: the two sentences */
 	char *advice;
 };
@@ -29,7 +33,7 @@ void reply_write(const struct reply *reply, struct buf *out);
 CHECKED enum err reply_parse(struct bytes text, struct reply *out);
 void reply_free(struct reply *reply);
 
-/* The authority card (P2.7), the text that is signed. */
+/* The authority card (P2.7), the text that is signed: Countersign-Authority, Address, Name, Fingerprint, Plain-Requests, Escrow, Algorithms. */
 struct card {
 	char *address;
 	char *name;           /* NULL if none */

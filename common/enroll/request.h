@@ -13,7 +13,7 @@ struct request {
 	enum request_kind kind;
 	char *address;        /* canonical */
 	char *name;           /* NULL if absent */
-	char *keyset;
+	char *keyset;         /* as sent; P4.6 is for the caller (keyset_name_valid) */
 	char fingerprint[41]; /* upper-case */
 	char authority[41];
 	int64_t created;
@@ -32,7 +32,7 @@ struct request {
 bool request_looks_like(struct bytes text);
 /* Reads it by P2.2 and P2.5, CRLF or LF. False with refusal request-malformed or too-large naming the field. `out` is to be freed in both cases. */
 CHECKED bool request_parse(struct bytes text, struct request *out, struct refusal *why);
-/* Writes it; for enroll signs with the token's seed (fills token_key and token_signature). `out` becomes secret. */
+/* Writes it; for enroll signs with the token's seed (fills token_key and token_signature; seed NULL: they are written as they are). `out` becomes secret. */
 void request_write(struct request *request, const uint8_t *seed, struct buf *out);
 /* P2.3 */
 CHECKED bool request_verify(const struct request *request);
@@ -53,9 +53,9 @@ bool confirmation_looks_like(struct bytes text);
 CHECKED bool confirmation_parse(struct bytes text, struct confirmation *out, struct refusal *why);
 void confirmation_write(const struct confirmation *confirmation, struct buf *out);
 void confirmation_free(struct confirmation *confirmation);
-/* A nonce: 26 base32 symbols in the form that people can quote, "Confirmation: XXXXX-XXXXX-…"; malloc'ed. */
+/* A nonce in its canonical form: 26 base32 symbols as XXXXX-XXXXX-XXXXX-XXXXX-XXXXXX (no token ends so); malloc'ed. Shown as "Confirmation: " and it. */
 char *nonce_make(void);
-/* Looks for a line "Confirmation: …" in new or quoted text; the nonce in canonical form or NULL; malloc'ed. */
+/* Looks for "Confirmation: …" in new or quoted text, through what mail systems do to it; the nonce in canonical form or NULL; malloc'ed. */
 char *nonce_find(struct bytes text);
 
 #endif

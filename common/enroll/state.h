@@ -1,5 +1,8 @@
 /*
  * state: the two tables of P8.1 as data. Total: every state and every event has a rule. `make` prints them into docs/states.md.
+ * A rule speaks of one token, or of one stored keyset: an enrollment that takes the name of an older keyset is RULE_DO for it with
+ * `next` superseded (revoked stays revoked), and the new one begins at KEYSET_NONE. P2.4 (keyset-exists) looks at all keysets of
+ * the address and is therefore no cell here.
  */
 #ifndef ENROLL_STATE_H
 #define ENROLL_STATE_H
@@ -42,7 +45,7 @@ enum rule_act { RULE_NOTHING, RULE_DO, RULE_RESEND, RULE_REFUSE };
 
 struct rule {
 	enum rule_act act;
-	int next;             /* the state afterwards */
+	int next;             /* the state afterwards, of this token or keyset */
 	enum reason reason;   /* RULE_REFUSE */
 	const char *why;      /* the clause, for docs/states.md */
 };
@@ -56,6 +59,7 @@ const char *keyset_event_name(enum keyset_event event);
 
 /* The state as derived from what is stored; 0 means "not happened". */
 enum token_state token_state_of(int64_t used, int64_t superseded, int64_t voided, int64_t expires, int64_t now);
+/* KEYSET_NONE never comes out: it is the absence of a row. */
 enum keyset_state keyset_state_of(int64_t confirmed, int64_t superseded, int64_t revoked, int64_t certified_until, int64_t grace_seconds, int64_t now);
 
 /* Both tables as Markdown: docs/states.md. */

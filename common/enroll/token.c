@@ -8,7 +8,8 @@
 #define GROUP 5
 #define SEED_SYMBOLS 16
 #define PIN_SYMBOLS 8
-#define DIGITS_OF_A_TOKEN 3 /* fewer in fewer than 1 of 200 tokens; none in words */
+#define MIXED \
+	3 /* digits and letters that a token has at least (all but 1 in 200); words and numbers have not */
 
 /* Times alpha in GF(32) by x^5 + x^2 + 1. */
 static unsigned times_alpha(unsigned v)
@@ -211,10 +212,15 @@ static bool counts(const struct candidate *c, const uint8_t *pin, struct token *
 	return pin ? secret_equal(token->pin, pin, PIN_BYTES) : c->hyphenated;
 }
 
+static bool is_mixed(unsigned digits, unsigned symbols)
+{
+	return digits >= MIXED && symbols - digits >= MIXED;
+}
+
 /* Does it have the shape of a token, whatever its symbols say? */
 static bool looks_meant(const struct candidate *c)
 {
-	return c->grouped && (c->hyphenated || c->digits >= DIGITS_OF_A_TOKEN);
+	return c->grouped && (c->hyphenated || is_mixed(c->digits, TOKEN_SYMBOLS));
 }
 
 static const uint8_t *word_begin(const uint8_t *at, const uint8_t *end)
@@ -259,7 +265,7 @@ static bool meant_after_word(const uint8_t *at, const uint8_t *end)
 			break;
 		at = next;
 	}
-	return symbols >= 20 && symbols <= 30 && digits >= DIGITS_OF_A_TOKEN;
+	return symbols >= 20 && symbols <= 30 && is_mixed(digits, symbols);
 }
 
 static bool is_word_token(const uint8_t *at, const uint8_t *end)
@@ -297,7 +303,7 @@ enum token_found token_find(struct bytes text, const uint8_t *pin, struct token 
 		almost = almost || (is_word_token(at, end) && meant_after_word(at + 5, end));
 		at = next_start(text.data, at, end);
 	}
-	if (found == TOKEN_ONE)
+	if (found == TOKEN_ONE || found == TOKEN_AMBIGUOUS)
 		*out = first;
 	token_wipe(&token);
 	token_wipe(&first);

@@ -24,13 +24,25 @@ void token_wipe(struct token *token);
 enum token_found {
 	TOKEN_NONE,
 	TOKEN_ONE,       /* exactly one; *out is filled */
-	TOKEN_AMBIGUOUS, /* several different ones */
+	TOKEN_AMBIGUOUS, /* several different ones; *out is the first, so that its owner can be told */
 	TOKEN_ALMOST,    /* none, but something that was meant as one (P1.8, P6.6) */
 };
-/* Looks in decoded text (UTF-8). A candidate counts if its check symbol fits and, where `pin` is not NULL, its pin does. */
+/*
+ * Looks in decoded text (UTF-8), in linear time. A candidate is 25 symbols; between the groups of five, and only there, may stand
+ * hyphens, blanks, quote marks, line ends with a quote prefix, and what mail systems make of them; nothing visible may touch it that
+ * is a letter or digit. It counts if its check symbol fits and its pin is `pin`.
+ *
+ * `pin` NULL is for who has none yet (the client reads it off the token itself). The check symbol alone would pass one in 32 of all
+ * strings of 25, so then only the printed form counts: hyphens or dashes between all five groups, no blank before one (a line may end
+ * behind it). A licence key of that form still has that one chance in 32: compare the pin before anything is sent (P1.3).
+ */
 enum token_found token_find(struct bytes text, const uint8_t *pin, struct token *out);
 
-/* As text for draft filling and people: replaces every token found (check symbol alone) by "XXXXX-…"; for quarantined headers. */
+/*
+ * Overwrites every letter and digit of a token by "X", in place: "XXXXX-XXXXX-XXXXX-XXXXX-XXXXX". What counts is the check symbol
+ * alone, in any form, and also five groups that were meant as a token and are mistyped: for quarantined headers.
+ * Encoded words (RFC 2047) are to be decoded first.
+ */
 void token_redact(struct buf *text);
 
 #endif
