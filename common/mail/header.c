@@ -106,8 +106,8 @@ static bool word_read(const char *at, struct word *out)
 	    method[2] != '?' || strchr("bBqQ", method[1]) == NULL)
 		return false;
 	const char *text = method + 3;
-	const char *end = strstr(text, "?=");
-	if (end == NULL)
+	const char *end = text + strcspn(text, "?");
+	if (strncmp(end, "?=", 2) != 0)
 		return false;
 	snprintf(out->charset, sizeof out->charset, "%.*s", (int)len, charset);
 	out->base64 = (method[1] | 32) == 'b';

@@ -563,10 +563,26 @@ static struct bytes skip_wrapping(struct bytes mail)
 	return mail;
 }
 
+/* libetpan decodes encoded words in parameters by itself; with this it opens no converters for them. */
+static int convert_word(const char *to, const char *from, const char *text, size_t len,
+    char *result, size_t *result_len)
+{
+	struct buf utf8 = BUF_INIT;
+	(void)to;
+	utf8_convert(bytes_of(text, len), from, &utf8);
+	if (utf8.len < *result_len)
+		*result_len = utf8.len;
+	if (*result_len > 0)
+		memcpy(result, utf8.data, *result_len);
+	buf_free(&utf8);
+	return MAIL_CHARCONV_NO_ERROR;
+}
+
 static CHECKED enum err parse_mail(struct walk *w, struct bytes mail)
 {
 	struct mailmime *root = NULL;
 	size_t at = 0;
+	extended_charconv = convert_word;
 	enum err err = sender_read(header_block(mail), w->out);
 	if (err != ERR_OK)
 		return err;

@@ -378,6 +378,8 @@ static const struct {
 	    "ä b" },
 	{ "Content-Type: application/pdf; name*=utf-8''%e2%82%ac", "€" },
 	{ "Content-Type: application/pdf; name=\"=?utf-8?Q?a=09b?=\"", "a b" },
+	{ "Content-Type: application/pdf; name=\"=?koi8-r?B?4czJ08E=?= =?x-none?Q?=E9?=.gpg\"",
+	    "Алисаé.gpg" },
 	{ "Content-Type: application/pdf; name=\"\"", NULL },
 	{ "Content-Type: application/pdf", NULL },
 };
