@@ -16,7 +16,6 @@
 #define ID_BYTES_MAX 900
 #define ADDRESS_MAX 254
 #define PLAIN_WORD_MAX 60
-#define BOUNDARY_SIZE 32
 
 /* One header field under way. */
 struct field {
@@ -102,7 +101,7 @@ static void field_words(struct field *f, const char *text)
 	}
 }
 
-static void unstructured_write(struct buf *out, const char *name, const char *value)
+void header_text_write(struct buf *out, const char *name, const char *value)
 {
 	char *clean = utf8_printable(value, false);
 	struct field f = field_begin(out, name);
@@ -245,7 +244,7 @@ static void header_write(const struct envelope_header *h, struct buf *out)
 	char date[WHEN_TEXT_SIZE];
 	mailbox_field_write(out, "From", h->from_name, h->from_address);
 	mailbox_field_write(out, "To", NULL, h->to_address);
-	unstructured_write(out, "Subject", h->subject ? h->subject : "");
+	header_text_write(out, "Subject", h->subject ? h->subject : "");
 	buf_addf(out, "Date: %s\r\n", when_format_mail(h->date, date));
 	id_field_write(out, "Message-ID", h->message_id);
 	if (h->in_reply_to) {
@@ -255,7 +254,7 @@ static void header_write(const struct envelope_header *h, struct buf *out)
 		id_field_write(out, "References", h->references);
 	}
 	if (h->auto_submitted) {
-		unstructured_write(out, "Auto-Submitted", h->auto_submitted);
+		header_text_write(out, "Auto-Submitted", h->auto_submitted);
 	}
 	buf_add_text(out, "MIME-Version: 1.0\r\n");
 }
@@ -275,8 +274,7 @@ char *message_id_make(const char *domain)
 	return buf_take_text(&id);
 }
 
-/* "=_" stands in no quoted-printable or base64 text (RFC 2045 6.7). */
-static void boundary_make(char out[BOUNDARY_SIZE])
+void boundary_make(char out[BOUNDARY_SIZE])
 {
 	struct buf b = BUF_INIT;
 	buf_add_text(&b, "=_");
@@ -436,7 +434,7 @@ void part_write(const struct part *part, struct buf *out)
 		field_end(&f);
 	}
 	if (part->description) {
-		unstructured_write(out, "Content-Description", part->description);
+		header_text_write(out, "Content-Description", part->description);
 	}
 	if (multipart) {
 		multipart_write(part, boundary, out);

@@ -33,6 +33,12 @@ struct envelope_header {
 	int64_t date;
 };
 
+#define BOUNDARY_SIZE 32
+
+/* A multipart boundary of 128 random bits; "=_" keeps it out of every encoded text. */
+void boundary_make(char out[BOUNDARY_SIZE]);
+/* One unstructured header field ("Subject"), folded, encoded as needed, with CRLF. */
+void header_text_write(struct buf *out, const char *name, const char *value);
 /* "RANDOM@DOMAIN", 128 random bits; malloc'ed. */
 char *message_id_make(const char *domain);
 /* The header and the part, a whole mail. ERR_DATA if an address or Message-ID can't stand in a
