@@ -146,11 +146,6 @@ static void know(const struct keyset_row *row, void *context)
 	snprintf(k->name, sizeof k->name, "%s", row->name);
 }
 
-static bool is_current(enum keyset_state state)
-{
-	return state == KEYSET_ACTIVE || state == KEYSET_GRACE;
-}
-
 static enum err signed_by_id(struct work *w, int64_t id, bool *valid_out, bool *present_out)
 {
 	struct keyset_row *row = NULL;
@@ -174,21 +169,21 @@ static bool apply_rule(struct work *w, const struct known *k, enum keyset_event 
 	return true;
 }
 
-/* Name in use, and P2.4: an address with a current keyset signs, unless the token says otherwise. */
+/* Name in use, and P2.4: an address with an active keyset signs, unless the token says otherwise. */
 static bool check_known(struct work *w, const struct known_list *list, enum err *failed)
 {
-	bool any_current = false, any_valid = false, any_present = false;
+	bool any_active = false, any_valid = false, any_present = false;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct known *k = &list->all[i];
 		bool valid = false, present = false, same = same_keyset(k->name, w->keyset);
 		if (k->state == KEYSET_SUPERSEDED || k->state == KEYSET_REVOKED)
 			continue;
-		if (is_current(k->state) && !w->token->recovery) {
+		if (k->state == KEYSET_ACTIVE && !w->token->recovery) {
 			*failed = signed_by_id(w, k->id, &valid, &present);
 			if (*failed != ERR_OK)
 				return false;
-			any_current = true;
+			any_active = true;
 			any_valid |= valid;
 			any_present |= present;
 		}
@@ -200,7 +195,7 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 					   : KEYSET_EVENT_ENROLL))
 			return false;
 	}
-	if (!any_current || any_valid || w->token->additional)
+	if (!any_active || any_valid || w->token->additional)
 		return true;
 	return refuse(
 	    &w->refusal, any_present ? REASON_SIGNATURE_INVALID : REASON_KEYSET_EXISTS, NULL);

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Mails as real programs write them, end to end: the vector's bytes, a real token in the placeholder's place, the agent, the outcome beside it.
+. "$(dirname "$0")/../lib/flow.sh"
+
+authority_new
+card=$T/card.asc
+countersignctl authority export >"$card"
+user alice
+as alice gpg --batch --quiet --import "$top/tests/vectors/programs/alice-secret.asc" 2>/dev/null
+as alice gpg --batch --quiet --import "$card" 2>/dev/null
+
+# Each enrollment is unconfirmed, so that the next one may take its place under the same name.
+try() { # FILE WANTED: "enrolled", or a reason code, or "silence"
+    local token outcome mail keyset
+    clear_sent
+    token=$(token_for alice@example.org)
+    clear_sent
+    python3 "$top/tests/lib/put_token.py" "$token" <"$1" >"$T/mail.eml"
+    deliver <"$T/mail.eml"
+    agent_once
+    mail=$(reply_to alice@example.org)
+    if [ -z "$mail" ]; then
+        outcome=silence
+    elif grep -q '^Reason code: ' "$mail"; then
+        outcome=$(reason_of "$mail")
+    else
+        outcome=enrolled
+    fi
+    is "$(basename "$1" .eml): $2" "$outcome" "$2"
+    is "$(basename "$1" .eml): the mailbox is empty" "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f | wc -l)" 0
+    [ "$outcome" != enrolled ] || ! grep -q 'multipart/encrypted' "$mail" || printf '%s\n' "$mail" >"$T/last-reply"
+    countersignctl token void alice@example.org >/dev/null 2>&1
+    return 0
+}
+
+for vector in "$top"/tests/vectors/programs/*.eml "$top"/tests/vectors/mail/*.eml; do
+    outcome=$(sed -n 's/^outcome: //p' "${vector%.eml}.expect" 2>/dev/null)
+    [ -n "$outcome" ] && try "$vector" "$outcome"
+done
+# What the mail program shows of the last one made for the key whose secret is at hand.
+try "$top/tests/vectors/programs/neomutt.eml" enrolled
+shown=$(as alice gpg --batch --quiet -d "$(cat "$T/last-reply")" 2>"$T/gpg.err")
+like "the reply is PGP/MIME that stock gpg opens" "$shown" 'Your key is certified'
+like "with the authority's good signature" "$(cat "$T/gpg.err")" 'Good signature'
+like "the keyset that the mail named" "$shown" 'Keyset: +work'
+like "and the certified key" "$shown" 'BEGIN PGP PUBLIC KEY BLOCK'
+nonce=$(grep -oE 'Confirmation: [0-9A-Z-]+' <<<"$shown" | head -n 1)
+printf 'From: Alice Example <alice@example.org>\nTo: sa@example.org\nSubject: Re: Reply from the Security Authority\n\nOn Monday, the authority wrote:\n> %s\n' "$nonce" | deliver
+agent_once
+like "answering it confirms the keyset (P5.4)" "$(countersignctl user show alice@example.org)" 'active'
+# From now on a token alone is not enough for this address (P2.4).
+try "$top/tests/vectors/programs/mutt.eml" keyset-name-in-use
+done_testing
