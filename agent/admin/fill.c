@@ -62,7 +62,7 @@ static enum err only_recipient(const struct filling *f, char **out)
 		char *address = NULL;
 
 		if ((e = address_canonical(text, &address)))
-			return err_prefix(e, "the recipient %s", text);
+			return err_prefix(e, "the recipient");
 		if (*out && !str_equal(*out, address))
 			e = err_fail(ERR_DATA,
 			    "the draft goes to %s and %s, but a token is for one person: write to each alone",

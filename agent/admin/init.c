@@ -68,9 +68,9 @@ static char *default_runtime(const struct init *i)
 	struct buf digits = BUF_INIT;
 	char *path;
 
-	if (geteuid() == 0)
+	if (geteuid() == 0 && file_is_tmpfs("/run"))
 		return str_dup("/run/countersign");
-	if (session && session[0] == '/' && file_is_tmpfs(session))
+	if (geteuid() && session && session[0] == '/' && file_is_tmpfs(session))
 		return path_join(session, "countersign");
 	hash_sha256(bytes_of_text(i->state), hash);
 	hex_add(&digits, bytes_of(hash, 4));
@@ -285,7 +285,7 @@ static enum err prepare(struct init *i)
 		return err_fail(
 		    ERR_USAGE, "init needs --address, the authority's own mail address");
 	if ((e = address_canonical(i->address_text, &i->address)))
-		return err_prefix(e, "%s", i->address_text);
+		return e;
 	if (!i->name)
 		i->name = DEFAULT_NAME;
 	if ((e = name_check(i->name)))

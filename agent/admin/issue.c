@@ -26,10 +26,8 @@ static enum err check_address(const struct authority *authority, const char *tex
 	enum err e;
 
 	*out = NULL;
-	if ((e = address_canonical(text, out)))
-		return err_prefix(e, "%s", text);
-	if ((e = address_check_issuable(*out)))
-		return err_prefix(e, "%s", *out);
+	if ((e = address_canonical(text, out)) || (e = address_check_issuable(*out)))
+		return e;
 	if (str_equal(*out, authority->address))
 		return err_fail(ERR_DATA, "%s is the authority itself and can't be enrolled", *out);
 	if (!domain_allowed(authority, address_domain(*out)))

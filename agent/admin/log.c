@@ -5,9 +5,16 @@
 #include "command.h"
 #include "text/address.h"
 
+struct listing {
+	struct table *table;
+	bool json;
+};
+
+/* The hash is for programs: it would fill a person's screen. */
 static void list_entry(const struct audit_entry *entry, void *context)
 {
-	struct table *t = context;
+	const struct listing *l = context;
+	struct table *t = l->table;
 
 	table_row(t);
 	table_number(t, entry->number);
@@ -16,7 +23,8 @@ static void list_entry(const struct audit_entry *entry, void *context)
 	table_text(t, entry->event);
 	table_text(t, entry->address);
 	table_text(t, entry->detail);
-	table_text(t, entry->hash);
+	if (l->json)
+		table_text(t, entry->hash);
 }
 
 /* A point in time, or a span that reaches back from now. */
@@ -36,15 +44,17 @@ static enum err parse_since(const char *text, int64_t now, int64_t *out)
 
 enum err command_log(struct invocation *in)
 {
-	static const char *const keys[] = { "number", "at", "actor", "event", "address", "detail",
+	static const char *const all[] = { "number", "at", "actor", "event", "address", "detail",
 		"hash", NULL };
+	static const char *const some[] = { "number", "at", "actor", "event", "address", "detail",
+		NULL };
 	static const char *const heads[] = { "NUMBER", "AT", "BY", "EVENT", "ADDRESS", "DETAIL",
-		"HASH", NULL };
+		NULL };
 	const char *whose = NULL, *since_text = NULL;
 	const struct option options[] = { { "address", OPTION_TEXT, &whose },
 		{ "since", OPTION_TEXT, &since_text }, { 0 } };
 	struct authority *authority = NULL;
-	struct table *t;
+	struct listing l = { 0 };
 	char *address = NULL;
 	int64_t since = 0;
 	enum err e;
@@ -54,8 +64,9 @@ enum err command_log(struct invocation *in)
 	    (whose && (e = address_canonical(whose, &address))) ||
 	    (e = command_open(in, AUTHORITY_STORE, &authority)))
 		goto out;
-	t = table_list(in->json, keys, heads);
-	e = command_print(audit_each(authority->store, address, since, list_entry, t), &t);
+	l.json = in->json;
+	l.table = table_list(l.json, l.json ? all : some, heads);
+	e = command_print(audit_each(authority->store, address, since, list_entry, &l), &l.table);
 out:
 	str_free(&address);
 	authority_close(&authority);
@@ -64,10 +75,10 @@ out:
 
 /* ---- log verify ---- */
 
-/* NUMBER:HASH, as a reply's Log-Head has it. */
+/* NUMBER:HASH, or with a blank, as a reply's Log-Head has it. */
 static enum err parse_head(const char *text, int64_t *number_out, const char **hash_out)
 {
-	const char *colon = text ? strchr(text, ':') : NULL;
+	const char *colon = text ? strpbrk(text, ": ") : NULL;
 	char *number;
 	enum err e;
 
@@ -81,6 +92,18 @@ static enum err parse_head(const char *text, int64_t *number_out, const char **h
 	str_free(&number);
 	*hash_out = colon + 1;
 	return e ? err_prefix(ERR_USAGE, "--head") : ERR_OK;
+}
+
+static enum err print_head(struct store *store, int64_t count)
+{
+	char hash[65];
+	int64_t number;
+	enum err e = audit_head(store, &number, hash);
+
+	if (!e)
+		printf("The log is whole: %lld %s.\nLog-Head: %lld %s\n", (long long)count,
+		    count == 1 ? "entry" : "entries", (long long)number, hash);
+	return e;
 }
 
 enum err command_log_verify(struct invocation *in)
@@ -102,8 +125,7 @@ enum err command_log_verify(struct invocation *in)
 		in->status = 1;
 		e = ERR_OK;
 	} else if (!e) {
-		printf("The log is whole: %lld %s.\n", (long long)count,
-		    count == 1 ? "entry" : "entries");
+		e = print_head(authority->store, count);
 	}
 	authority_close(&authority);
 	return e;

@@ -154,10 +154,13 @@ static enum err run(struct invocation *in)
 		    ERR_USAGE, "say what to do; countersignctl --help lists the commands");
 	if (in->argc > 1)
 		verb = in->argv[1];
-	if (!(command = find_command(noun, verb)))
+	if (!(command = find_command(noun, verb)) && is_noun(noun))
 		return err_fail(ERR_USAGE,
-		    "there is no command \"%s%s%s\"; countersignctl --help lists them", noun,
-		    is_noun(noun) && verb ? " " : "", is_noun(noun) && verb ? verb : "");
+		    "\"%s\" needs one of its verbs behind it; countersignctl %s --help lists them",
+		    noun, noun);
+	if (!command)
+		return err_fail(ERR_USAGE,
+		    "there is no command \"%s\"; countersignctl --help lists them", noun);
 	in->argv += command->verb ? 2 : 1;
 	in->argc -= command->verb ? 2 : 1;
 	return command->run(in);

@@ -59,8 +59,8 @@ static void add_steps(const struct authority *authority, struct buf *out)
 	buf_addf(out,
 	    "With the Countersign client: save this mail to a file and run\n\n"
 	    "    countersign request FILE\n\n"
-	    "With any other mail program that knows OpenPGP: answer this mail, leave the token in it, and attach\n"
-	    "your public key. The answer goes to %s.\n\n",
+	    "With any other mail program that knows OpenPGP: answer this mail, leave\n"
+	    "the token in it, and attach your public key. The answer goes to\n%s.\n\n",
 	    authority->address);
 }
 
@@ -75,12 +75,12 @@ enum err issue_write_mail(struct authority *authority, const struct invocation *
 	enum err e;
 
 	buf_addf(&text,
-	    "This token lets you enroll for protected mail as %s. It works once, until\n%s. Treat it like a "
-	    "password.\n\n",
+	    "This token lets you enroll for protected mail as\n%s.\n"
+	    "It works once, until %s. Treat it like a password.\n\n",
 	    issue->row.address, when_format_day(issue->row.expires, day));
 	add_token(issue, &text);
 	add_steps(authority, &text);
-	buf_add_text(&text, "If you did not expect this, tell your administrator.\n\n-- \n");
+	buf_add_text(&text, "If you did not expect this, tell your administrator.\n\n");
 	add_authority(authority, &text);
 	parts[0] = (struct part){ .type = "text/plain", .body = buf_bytes(&text) };
 	if (!(e = letters_card_part(authority, &card, &parts[1]))) {
@@ -110,7 +110,7 @@ void issue_write_slip(const struct authority *authority, const struct issue *iss
 	    "and type the token.\n\n"
 	    "With any other mail program that knows OpenPGP: write a mail to %s,\n"
 	    "type the line with the token into it, and attach your public key.\n\n"
-	    "Keep this sheet to yourself, and destroy it once you are enrolled.\n\n-- \n",
+	    "Keep this sheet to yourself, and destroy it once you are enrolled.\n\n",
 	    authority->address);
 	add_authority(authority, out);
 }

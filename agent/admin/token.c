@@ -184,8 +184,10 @@ static enum err hand_out(struct batch *b)
 		e = write_slip(b);
 	if (!e)
 		e = print_all(b);
-	if (e)
+	if (e) {
 		take_back_all(b, "not-printed");
+		e = err_fail(e, "%s; no token is left outstanding", err_text());
+	}
 	return e;
 }
 
@@ -289,7 +291,7 @@ static enum err find_token(
 		return e;
 	}
 	if ((e = address_canonical(which, &address)))
-		return err_prefix(e, "%s", which);
+		return e;
 	if (!(e = token_outstanding(authority->store, address, in->now, out)) && !*out)
 		e = err_fail(ERR_NOUSER, "%s has no outstanding token", address);
 	str_free(&address);

@@ -64,23 +64,25 @@ char *authority_fingerprint_text(const char *fingerprint)
 	return buf_take_text(&b);
 }
 
-enum err authority_passphrase(const struct conf *conf, struct buf *out)
+/* LoadCredential=authority-passphrase:… in the service unit. */
+static char *passphrase_path(const struct conf *conf)
 {
-	const char *file = conf->authority.passphrase_file;
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char *path;
-	enum err e;
 
-	if (!is_set(file))
-		return ERR_OK;
-	if (!strchr(file, '/') && !credentials)
-		return err_fail(ERR_UNAVAILABLE,
-		    "the passphrase is the systemd credential \"%s\", which only the service is "
-		    "given; start "
-		    "countersignd, or name a file in passphrase-file",
-		    file);
-	path = strchr(file, '/') ? str_dup(file) : path_join(credentials, file);
-	e = file_read_secret(path, out);
+	if (is_set(conf->authority.passphrase_file))
+		return str_dup(conf->authority.passphrase_file);
+	path = credentials ? path_join(credentials, AUTHORITY_CREDENTIAL) : NULL;
+	if (path && !file_exists(path))
+		str_free(&path);
+	return path;
+}
+
+enum err authority_passphrase(const struct conf *conf, struct buf *out)
+{
+	char *path = passphrase_path(conf);
+	enum err e = path ? file_read_secret(path, out) : ERR_OK;
+
 	str_free(&path);
 	return e;
 }
@@ -117,6 +119,61 @@ enum err authority_prepare_runtime(const char *runtime_directory, const char *st
 	return ERR_OK;
 }
 
+/* ---- addresses in the configuration (P1.5) ---- */
+
+static enum err canonical_in_place(const struct conf *conf, const char *key, char **address)
+{
+	char *canonical = NULL;
+	enum err e = address_canonical(*address, &canonical);
+
+	if (e)
+		return err_prefix(ERR_CONFIG, "%s: %s: %s", conf->path, key, *address);
+	str_free(address);
+	*address = canonical;
+	return ERR_OK;
+}
+
+static enum err canonical_list(const struct conf *conf, const char *key, char **list)
+{
+	enum err e = ERR_OK;
+
+	for (; list && *list && !e; list++)
+		e = canonical_in_place(conf, key, list);
+	return e;
+}
+
+static enum err canonical_domains(const struct conf *conf)
+{
+	enum err e = ERR_OK;
+
+	for (char **domain = conf->policy.domains; domain && *domain && !e; domain++) {
+		char *address = str_printf("x@%s", *domain), *canonical = NULL;
+
+		if ((e = address_canonical(address, &canonical))) {
+			e = err_fail(ERR_CONFIG, "%s: domains: \"%s\" is no mail domain",
+			    conf->path, *domain);
+		} else {
+			str_free(domain);
+			*domain = str_dup(address_domain(canonical));
+		}
+		str_free(&canonical);
+		str_free(&address);
+	}
+	return e;
+}
+
+static enum err canonical_addresses(struct conf *conf)
+{
+	enum err e;
+
+	if ((e = canonical_in_place(conf, "address", &conf->authority.address)) ||
+	    (e = canonical_domains(conf)) ||
+	    (e = canonical_list(conf, "issuers", conf->policy.issuers)) ||
+	    (e = canonical_list(conf, "auditors", conf->notify.auditors)))
+		return e;
+	return canonical_list(conf, "administrators", conf->notify.administrators);
+}
+
 /* ---- the store ---- */
 
 static enum err get(struct authority *a, const char *name, char **out)
@@ -134,10 +191,7 @@ static enum err get(struct authority *a, const char *name, char **out)
 
 static enum err check_address(struct authority *a, const char *stored)
 {
-	enum err e = address_canonical(a->conf->authority.address, &a->address);
-
-	if (e)
-		return err_prefix(ERR_CONFIG, "%s: address", a->conf->path);
+	a->address = str_dup(a->conf->authority.address);
 	a->domain = address_domain(a->address);
 	if (!str_equal(a->address, stored))
 		return err_fail(ERR_CONFIG, "%s is for %s, but the store in %s is for %s",
@@ -281,6 +335,17 @@ static enum err open_home(struct authority *a)
 	    buf_bytes(&a->public_key), (size_t)a->conf->limits.decompressed_bytes, &a->home);
 }
 
+static enum err check_state(const struct conf *conf)
+{
+	const char *directory = conf->authority.state_directory;
+	struct stat st;
+
+	if (!stat(directory, &st) || errno != ENOENT)
+		return ERR_OK;
+	return err_fail(ERR_CONFIG,
+	    "the state directory %s does not exist; \"countersignctl init\" makes it", directory);
+}
+
 enum err authority_open(const char *path, enum authority_need need, struct authority **out)
 {
 	struct authority *a = mem_alloc(sizeof *a);
@@ -288,7 +353,8 @@ enum err authority_open(const char *path, enum authority_need need, struct autho
 
 	*out = NULL;
 	a->lock = a->turn = -1;
-	if ((e = conf_read(conf_path(path), &a->conf)))
+	if ((e = conf_read(conf_path(path), &a->conf)) || (e = canonical_addresses(a->conf)) ||
+	    (e = check_state(a->conf)))
 		goto out;
 	a->key_home = authority_key_home(a->conf);
 	a->escrow_home = authority_escrow_home(a->conf);

@@ -42,8 +42,10 @@ char *authority_key_home(const struct conf *conf);
 char *authority_escrow_home(const struct conf *conf);
 char *authority_lock_path(const struct conf *conf);
 
-/* The passphrase of passphrase-file (a name without "/" is a systemd credential) into a secret buf;
- * left empty where none is configured. */
+#define AUTHORITY_CREDENTIAL "authority-passphrase"
+
+/* The passphrase of passphrase-file, else of the systemd credential AUTHORITY_CREDENTIAL, into a secret
+ * buf; left empty where there is neither. */
 CHECKED enum err authority_passphrase(const struct conf *conf, struct buf *out);
 /* Makes the runtime directory (0700, the state directory's owner) and insists that it is tmpfs and
  * nobody else's. ERR_CONFIG otherwise. */

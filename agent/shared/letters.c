@@ -135,9 +135,8 @@ static void add_event(struct buf *out, const struct notice *n, const char *actor
 	switch (n->event) {
 	case NOTICE_TOKEN_ISSUED:
 		buf_addf(out,
-		    "%s issued an enrollment token for %s.\nIt can be used once, until %s. The "
-		    "token itself "
-		    "is not in this mail.\n",
+		    "%s issued an enrollment token for %s.\nIt can be used once, until %s.\n"
+		    "The token itself is not in this mail.\n",
 		    actor, n->address, when_format_day(n->until, day));
 		return;
 	case NOTICE_TOKEN_VOIDED:
@@ -174,8 +173,7 @@ static void notice_text(
 	char *actor = utf8_printable(is_agent ? "The agent" : notice->actor, false);
 
 	add_event(out, notice, actor);
-	buf_addf(out,
-	    "\nWhen: %s\n\nIf you did not expect this, tell your administrator.\n\n-- \n%s\n",
+	buf_addf(out, "\nWhen: %s\n\nIf you did not expect this, tell your administrator.\n\n%s\n",
 	    when_format(now, when), authority->name ? authority->name : "Security Authority");
 	buf_addf(out, "%s\n", authority->address);
 	add_fingerprint(out, "Key ", authority->fingerprint);
@@ -277,7 +275,7 @@ enum err letters_add_alarm(struct authority *authority, const char *subject, con
 	struct buf body = BUF_INIT;
 	enum err e;
 
-	buf_addf(&body, "%s\n\n-- \n%s\n", text, authority->address);
+	buf_addf(&body, "%s\n\n%s\n", text, authority->address);
 	if (!(e = sign_body(authority, &body, &letter)))
 		e = add_copies(authority, subject, &letter, authority->conf->notify.administrators,
 		    NULL, now, out);
