@@ -58,7 +58,8 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcountersign.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 unit: $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
-$(BUILD)/print_states: $(BUILD)/obj/tests/lib/print_states.o $(BUILD)/libcountersign.a
+tools: $(BUILD)/forge
+$(BUILD)/print_states $(BUILD)/forge: $(BUILD)/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/libcountersign.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/states.md: $(BUILD)/print_states
 	$< > $@
@@ -75,20 +76,20 @@ SAN_FLOWS := tests/flow/enroll.sh tests/flow/plain.sh
 
 check:  ## install what the tests need, build, and run them all
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
-	@$(MAKE) -s -j2 WERROR=1 all unit build/states.md
+	@$(MAKE) -s -j2 WERROR=1 all unit tools build/states.md
 	@$(MAKE) -s -j2 WERROR=1 CC=clang BUILD=build/clang all
-	@$(MAKE) -s -j2 WERROR=1 CFLAGS='-O1 -g' SAN=address,undefined BUILD=build/san all unit
+	@$(MAKE) -s -j2 WERROR=1 CFLAGS='-O1 -g' SAN=address,undefined BUILD=build/san all unit tools
 	@tests/run $(FLOWS) $(SAN_FLOWS:%=%@build/san) $(UNIT) $(UNIT:build/%=build/san/%@build/san) $(GATES)
 check-root:  ## what needs root: network namespaces
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(ROOT_PACKAGES)"
-	@$(MAKE) -s -j2 all
+	@$(MAKE) -s -j2 all tools
 	@tests/run $(ROOTS)
 demo:  ## install what is missing, build, and tell the whole story under build/demo
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES)"
 	@$(MAKE) -s -j2 all
 	@samples/demo
 flow:  ## the end-to-end tests only
-	@$(MAKE) -s -j2 all
+	@$(MAKE) -s -j2 all tools
 	@tests/run $(FLOWS)
 fuzz:  ## FUZZ_SECONDS=5 for each fuzz target (clang, libFuzzer)
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(CHECK_PACKAGES)"
@@ -125,4 +126,4 @@ clean:  ## remove what was built
 	rm -rf $(BUILD)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/\1\t/' | expand -t 14
-.PHONY: all unit check check-root demo flow fuzz fuzzers packages install format clean help
+.PHONY: all unit tools check check-root demo flow fuzz fuzzers packages install format clean help

@@ -7,9 +7,10 @@
 /* A client's request that breaks P2.5 is still answered when its token signature holds: check finds out who sent it. */
 static enum err read_client_request(struct work *w)
 {
+	struct bytes text = buf_bytes(&w->opened);
+
 	w->kind = WORK_CLIENT_REQUEST;
-	if (!request_parse(buf_bytes(&w->opened), &w->request, &w->refusal) &&
-	    w->request.signed_text.len == 0)
+	if (!request_parse(text, &w->request, &w->refusal) && !request_salvage(text, &w->request))
 		return work_quarantine(
 		    w, "a client's request that can't be read: %s", w->refusal.detail);
 	memcpy(w->token_key, w->request.token_key, sizeof w->token_key);

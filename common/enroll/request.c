@@ -252,6 +252,75 @@ bool request_parse(struct bytes text, struct request *out, struct refusal *why)
 	return true;
 }
 
+/* The value of a line "NAME: value", or false. */
+static bool line_value(struct bytes line, const char *name, struct bytes *out)
+{
+	size_t len = strlen(name);
+	if (line.len < len + 2 || memcmp(line.data, name, len) != 0 || line.data[len] != ':' || line.data[len + 1] != ' ')
+		return false;
+	*out = bytes_of(line.data + len + 2, line.len - len - 2);
+	return true;
+}
+
+static bool salvage_fields(struct bytes *text, struct request *out)
+{
+	struct bytes line, value;
+	struct buf signature = BUF_INIT;
+	bool has_key = false, right = false;
+
+	buf_clear(&out->signed_text);
+	buf_add_text(&out->signed_text, SIGNATURE_CONTEXT);
+	while (!right && bytes_line(text, &line)) {
+		while (line.len && strchr(" \t\r", line.data[line.len - 1]))
+			line.len--;
+		if (line.len == 0)
+			break;
+		if (line_value(line, "Token-Signature", &value)) {
+			right = has_key && base64_read(value, &signature) == ERR_OK && signature.len == TOKEN_SIGNATURE_BYTES;
+			if (!right)
+				break;
+			memcpy(out->token_signature, signature.data, signature.len);
+			continue;
+		}
+		if (line_value(line, "Token-Key", &value)) {
+			char *hex = str_ndup((const char *)value.data, value.len);
+			has_key = hex_read(hex, out->token_key, TOKEN_KEY_BYTES) == ERR_OK;
+			str_free(&hex);
+		}
+		buf_add(&out->signed_text, line.data, line.len);
+		buf_add_byte(&out->signed_text, '\n');
+	}
+	buf_free(&signature);
+	return right;
+}
+
+/* The base64 lines behind "NAME:", whatever length it states. */
+static bool salvage_block(struct bytes text, const char *label, struct buf *out)
+{
+	struct bytes line;
+	until_block(&text, label);
+	buf_clear(out);
+	if (!bytes_line(&text, &line))
+		return true; /* there is none */
+	return base64_read(until_block(&text, "Deposit:"), out) == ERR_OK;
+}
+
+bool request_salvage(struct bytes text, struct request *out)
+{
+	static const uint8_t bom[] = { 0xEF, 0xBB, 0xBF };
+	request_free(out);
+	if (text.len > REQUEST_BYTES_MAX)
+		return false;
+	if (text.len > sizeof bom && memcmp(text.data, bom, sizeof bom) == 0)
+		text = bytes_of(text.data + sizeof bom, text.len - sizeof bom);
+	if (!salvage_fields(&text, out) || !salvage_block(text, "Key:", &out->key) ||
+	    !salvage_block(text, "Deposit:", &out->deposit))
+		return false;
+	out->kind = REQUEST_ENROLL;
+	sign_hashes(out, &out->signed_text);
+	return true;
+}
+
 static void block_write(struct buf *out, const char *name, const struct buf *content)
 {
 	buf_addf(out, "%s: %zu\n", name, content->len);

@@ -32,6 +32,11 @@ struct request {
 bool request_looks_like(struct bytes text);
 /* Reads it by P2.2 and P2.5, CRLF or LF. False with refusal request-malformed or too-large naming the field. `out` is to be freed in both cases. */
 CHECKED bool request_parse(struct bytes text, struct request *out, struct refusal *why);
+/*
+ * After request_parse has said no: reads Token-Key, Token-Signature and the parts leniently, so that request_verify can still tell whether the holder
+ * of a token wrote this, who is owed the refusal (P2.5). False when even that can't be read. Fills nothing else.
+ */
+CHECKED bool request_salvage(struct bytes text, struct request *out);
 /* Writes it; for enroll signs with the token's seed (fills token_key and token_signature; seed NULL: they are written as they are). `out` becomes secret. */
 void request_write(struct request *request, const uint8_t *seed, struct buf *out);
 /* P2.3 */

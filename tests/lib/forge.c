@@ -1,0 +1,62 @@
+/*
+ * forge TOKEN KEYFILE [DEPOSITFILE] < LINES : the inside of a client's request (P2.2) with exactly these lines above Token-Key, rightly signed with the
+ * token. So a flow can say anything that the real client would not. KEYFILE is binary; "-" for the token makes an unsigned one.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "enroll/token.h"
+
+static void add_hash(struct buf *out, const struct buf *part)
+{
+	uint8_t hash[HASH_BYTES] = { 0 };
+
+	if (part->len > 0)
+		hash_sha256(buf_bytes(part), hash);
+	buf_add(out, hash, sizeof hash);
+}
+
+static void add_block(struct buf *out, const char *name, const struct buf *part)
+{
+	buf_addf(out, "%s: %zu\n", name, part->len);
+	base64_add(out, buf_bytes(part), 64, "\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct buf lines = BUF_INIT, key = BUF_INIT, deposit = BUF_INIT, signed_text = BUF_INIT;
+	uint8_t public_key[TOKEN_KEY_BYTES], signature[TOKEN_SIGNATURE_BYTES] = { 0 };
+	struct token token;
+
+	secret_start();
+	if (argc < 3 || token_parse(argv[1], &token) != ERR_OK || file_read("-", 1 << 20, &lines) != ERR_OK ||
+	    file_read(argv[2], 1 << 20, &key) != ERR_OK ||
+	    (argc > 3 && file_read(argv[3], 1 << 20, &deposit) != ERR_OK)) {
+		fprintf(stderr, "forge: %s\n", argc < 3 ? "usage" : err_text());
+		return 64;
+	}
+	token_key_public(token.seed, public_key);
+	buf_add_text(&lines, "Token-Key: ");
+	hex_add(&lines, bytes_of(public_key, sizeof public_key));
+	buf_add_byte(&lines, '\n');
+	buf_add_text(&signed_text, "countersign request v1\n");
+	buf_add(&signed_text, lines.data, lines.len);
+	add_hash(&signed_text, &key);
+	add_hash(&signed_text, &deposit);
+	token_key_sign(token.seed, buf_bytes(&signed_text), signature);
+	buf_add_text(&lines, "Token-Signature: ");
+	base64_add(&lines, bytes_of(signature, sizeof signature), 0, "");
+	buf_add_text(&lines, "\n\n");
+	add_block(&lines, "Key", &key);
+	if (deposit.len > 0)
+		add_block(&lines, "Deposit", &deposit);
+	fwrite(lines.data, 1, lines.len, stdout);
+	token_wipe(&token);
+	buf_free(&lines);
+	buf_free(&key);
+	buf_free(&deposit);
+	buf_free(&signed_text);
+	return fflush(stdout) ? 74 : 0;
+}
