@@ -4,6 +4,8 @@
 
 #include "mail/message.h"
 
+#define TYPE_BYTES_MAX 100
+
 /* prescan.c: what must hold before libetpan may see a mail; ERR_DATA with the reason. */
 CHECKED enum err prescan(struct bytes mail, const struct message_limits *limits);
 
@@ -60,6 +62,21 @@ void block_clean(struct bytes block, struct buf *out);
 void block_signed_text(struct bytes block, struct buf *out);
 bool packet_is_key(struct bytes data);
 bool packet_is_encrypted(struct bytes data);
+
+/* leaf.c */
+/* A part without parts: its fields, decoded. */
+struct leaf {
+	char type[TYPE_BYTES_MAX];
+	char *name, *charset;
+	bool attached, flowed, delsp;
+	enum transfer transfer;
+	bool opaque; /* an encoding that nobody knows */
+	struct bytes raw;
+};
+struct mailmime; /* libetpan's */
+/* Of a MAILMIME_SINGLE node; `raw` is borrowed from the mail. */
+void leaf_read(const struct mailmime *node, struct leaf *leaf);
+void leaf_free(struct leaf *leaf);
 
 /* flowed.c: RFC 3676; LF line ends. */
 void flowed_unwrap(struct bytes text, bool delsp, struct buf *out);

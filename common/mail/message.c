@@ -8,7 +8,6 @@
 #include "text/utf8.h"
 
 #define RECORD_VERSION 1
-#define TYPE_BYTES_MAX 100
 #define LINE_BYTES_MAX 100000
 
 enum err message_add_key(

@@ -61,7 +61,8 @@ struct message {
 };
 
 /*
- * Takes a mail apart; `mail` may be anything: a mail, also with an mbox "From " line in front, or an armored block alone (P2.6). The linear
+ * Takes a mail apart; `mail` may be anything: a mail, also with an mbox "From " line in front, a MIME entity, or text without
+ * a header, such as an armored block that was saved alone (P2.6) or what was inside one. The linear
  * pre-scan comes first (size, header size, a bound on parts and so on nesting, and what is known to hurt libetpan); the exact nesting and number
  * of parts are counted while walking what was parsed. ERR_DATA with a sentence when a limit of P4.1, MESSAGE_KEYS_MAX or
  * MESSAGE_ATTACHMENTS_MAX is passed. `truncated` is left false: the caller sets it afterwards. `out` is to be freed in both cases.

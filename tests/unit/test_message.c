@@ -432,6 +432,35 @@ static void test_bodies(void **state)
 	}
 }
 
+/* What has no header is text, also where its first line looks like a field. */
+static const struct {
+	const char *mail, *text;
+	bool is_mail;
+} beginnings[] = {
+	{ "Dear authority,\n\nSubject: x\n", "Dear authority,\n\nSubject: x\n", false },
+	{ "Token: x\nKeyset: y\n\nbye\n", "Token: x\nKeyset: y\n\nbye\n", false },
+	{ "My key is here:\nx: From\n\ny\n", "My key is here:\nx: From\n\ny\n", false },
+	{ " folded\nFrom: a@example.org\n\nx\n", " folded\nFrom: a@example.org\n\nx\n", false },
+	{ "X-Some: y\nFrom: a@example.org\n\nx\n", "x\n", true },
+	{ "Content-Type: text/plain\n\nx\n", "x\n", true },
+	{ "From a@example.org Sun Nov 22\r\nDate: x\r\n\r\nx\r\n", "x\n", true },
+	{ "\xEF\xBB\xBF\r\nMIME-Version: 1.0\r\n\r\nx", "x\n", true },
+};
+
+static void test_beginnings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
+		struct message m;
+		assert_int_equal(
+		    message_parse(bytes_of_text(beginnings[i].mail), &limits, &m), ERR_OK);
+		assert_string_equal(buf_text(&m.new_text), beginnings[i].text);
+		assert_int_equal(m.headers.len > 0, beginnings[i].is_mail);
+		through_the_wire(&m);
+		message_free(&m);
+	}
+}
+
 /* Base64 that is not clean holds no key: half a key must not be taken for one. */
 static void test_broken_base64_is_no_key(void **state)
 {
@@ -595,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_nul_is_refused),
 		cmocka_unit_test(test_file_names),
 		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_beginnings),
 		cmocka_unit_test(test_broken_base64_is_no_key),
 		cmocka_unit_test(test_unpack_checks_promises),
 		cmocka_unit_test(test_unpack_any_bytes),
