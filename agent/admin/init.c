@@ -156,9 +156,6 @@ static void set_owner(struct init *i)
 		i->uid = service->pw_uid;
 		i->gid = service->pw_gid;
 	}
-	if (!i->uid)
-		command_note("there is no user \"" SERVICE_USER
-			     "\" to own the authority, so it will work as root");
 }
 
 /* ---- passphrases ---- */
@@ -262,6 +259,9 @@ static void print_result(const struct init *i)
 		    "and start countersignd.\n",
 		    i->config, i->config);
 	printf("Then: countersignctl -c %s token issue ADDRESS\n", i->config);
+	if (i->uid == 0)
+		command_note("there is no user \"" SERVICE_USER
+			     "\" to own the authority, so it will work as root");
 	if (!i->passphrase.len)
 		command_note(
 		    "the authority's key has no passphrase: whoever reads %s is the authority",

@@ -86,6 +86,17 @@ static enum err apart(struct init *i, const char *owner, part_work *work, struct
 	return e;
 }
 
+/* A key home with an agent, for as long as the part runs. */
+static enum err open_home(const char *path, struct keyhome **out)
+{
+	pid_t agent;
+	enum err e;
+
+	if ((e = agent_prepare(path)) || (e = agent_start(path, &agent)))
+		return e;
+	return keyhome_open(path, true, out);
+}
+
 static char *user_id(const struct init *i, const char *what)
 {
 	return str_printf("%s%s <%s>", i->name, what, i->address);
@@ -99,7 +110,7 @@ static enum err make_escrow(struct init *i, struct buf *out)
 	struct buf key = BUF_INIT;
 	enum err e;
 
-	if (!(e = agent_prepare(i->escrow)) && !(e = keyhome_open(i->escrow, true, &home)) &&
+	if (!(e = open_home(i->escrow, &home)) &&
 	    !(e = keyring_create_escrow(
 		  home, name, buf_bytes(&i->escrow_passphrase), fingerprint)) &&
 	    !(e = keyhome_export(home, fingerprint, &key))) {
@@ -192,7 +203,7 @@ static enum err make_authority(struct init *i, struct buf *out)
 	struct buf key = BUF_INIT;
 	enum err e;
 
-	if (!(e = agent_prepare(i->keys)) && !(e = keyhome_open(i->keys, true, &home)) &&
+	if (!(e = open_home(i->keys, &home)) &&
 	    !(e = keyring_create_authority(
 		  home, name, buf_bytes(&i->passphrase), i->fingerprint)) &&
 	    !(e = keyhome_export(home, i->fingerprint, &key)) && !(e = make_store(i, &key)) &&
