@@ -160,7 +160,7 @@ is "as a second keyset" "$(keysets)" 2
 # ---- silence (P4.2, P6.6) ----
 token=$(token_for carol@example.org)
 plain_mail carol@example.org "" "$T/wrong.asc" | silent 'no token'
-plain_mail carol@example.org "00000-00000-00000-00000-00000" "$T/wrong.asc" | silent 'an invented token'
+plain_mail alice@example.org "00000-00000-00000-00000-00000" "$T/alice.asc" | silent 'an invented token'
 { printf 'Auto-Submitted: auto-replied\n'; plain_mail carol@example.org "$token" "$T/wrong.asc"; } | silent 'a robot with a valid token (P4.2)'
 { printf 'Return-Path: <>\n'; plain_mail carol@example.org "$token" "$T/wrong.asc"; } | silent 'an empty envelope sender'
 plain_mail sa@example.org "$token" "$T/wrong.asc" | silent 'from the authority itself'
