@@ -203,6 +203,15 @@ static enum err number_of(struct store *store, const char *id, int64_t *out)
 	return e;
 }
 
+enum err outbox_by_id(struct store *store, const char *id, struct outbox_row **out)
+{
+	int64_t number = 0;
+	enum err e = number_of(store, id, &number);
+
+	*out = NULL;
+	return e ? e : by_number(store, number, out);
+}
+
 /* Reads the row, and with it its check, then changes it. */
 static enum err change_by_id(
     struct store *store, const char *sql, const char *id, int64_t time, const char *text)
