@@ -226,8 +226,10 @@ static bool blocks_read(struct bytes rest, struct request *out, struct refusal *
 	skip_blank_lines(&rest);
 	if (!block_read(&rest, "Key", "Deposit:", REQUEST_KEY_BYTES_MAX, &out->key, why))
 		return false;
-	return !rest.len || block_read(&rest, "Deposit", "Deposit:", REQUEST_DEPOSIT_BYTES_MAX,
-				&out->deposit, why);
+	if (rest.len && !block_read(&rest, "Deposit", "Deposit:", REQUEST_DEPOSIT_BYTES_MAX,
+			    &out->deposit, why))
+		return false;
+	return !rest.len || malformed(why, "the field Deposit is repeated");
 }
 
 bool request_parse(struct bytes text, struct request *out, struct refusal *why)
@@ -256,7 +258,8 @@ bool request_parse(struct bytes text, struct request *out, struct refusal *why)
 static bool line_value(struct bytes line, const char *name, struct bytes *out)
 {
 	size_t len = strlen(name);
-	if (line.len < len + 2 || memcmp(line.data, name, len) != 0 || line.data[len] != ':' || line.data[len + 1] != ' ')
+	if (line.len < len + 2 || memcmp(line.data, name, len) != 0 || line.data[len] != ':' ||
+	    line.data[len + 1] != ' ')
 		return false;
 	*out = bytes_of(line.data + len + 2, line.len - len - 2);
 	return true;
@@ -276,7 +279,8 @@ static bool salvage_fields(struct bytes *text, struct request *out)
 		if (line.len == 0)
 			break;
 		if (line_value(line, "Token-Signature", &value)) {
-			right = has_key && base64_read(value, &signature) == ERR_OK && signature.len == TOKEN_SIGNATURE_BYTES;
+			right = has_key && base64_read(value, &signature) == ERR_OK &&
+				signature.len == TOKEN_SIGNATURE_BYTES;
 			if (!right)
 				break;
 			memcpy(out->token_signature, signature.data, signature.len);
