@@ -118,7 +118,7 @@ static enum err make_escrow(struct init *i, struct buf *out)
 		wire_put_bytes(out, buf_bytes(&key));
 	}
 	keyhome_close(&home);
-	agent_stop(i->escrow);
+	authority_stop_agent(i->escrow);
 	buf_free(&key);
 	str_free(&name);
 	return e;
@@ -212,7 +212,7 @@ static enum err make_authority(struct init *i, struct buf *out)
 		wire_put_bytes(out, bytes_of(i->pin, sizeof i->pin));
 	}
 	keyhome_close(&home);
-	agent_stop(i->keys);
+	authority_stop_agent(i->keys);
 	buf_free(&key);
 	str_free(&name);
 	return e;

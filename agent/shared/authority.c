@@ -292,6 +292,15 @@ out:
 	return e;
 }
 
+void authority_stop_agent(const char *home)
+{
+	char *why = str_dup(err_text());
+
+	agent_stop(home);
+	(void)err_fail(ERR_OK, "%s", why);
+	str_free(&why);
+}
+
 static void unlock_files(struct authority *a)
 {
 	if (a->lock >= 0)
@@ -381,7 +390,7 @@ void authority_close(struct authority **authority)
 		return;
 	keyhome_close(&a->home);
 	if (a->agent_started) {
-		agent_stop(a->key_home);
+		authority_stop_agent(a->key_home);
 		while (waitpid(a->agent_pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

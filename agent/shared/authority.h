@@ -51,6 +51,8 @@ CHECKED enum err authority_passphrase(const struct conf *conf, struct buf *out);
  * nobody else's. ERR_CONFIG otherwise. */
 CHECKED enum err authority_prepare_runtime(
     const char *runtime_directory, const char *state_directory);
+/* agent_stop, but err_text() stays what it was. */
+void authority_stop_agent(const char *home);
 /* "ABCD EF01 …" for people; malloc'ed. */
 char *authority_fingerprint_text(const char *fingerprint);
 
