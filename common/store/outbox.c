@@ -206,10 +206,15 @@ static enum err number_of(struct store *store, const char *id, int64_t *out)
 enum err outbox_by_id(struct store *store, const char *id, struct outbox_row **out)
 {
 	int64_t number = 0;
-	enum err e = number_of(store, id, &number);
+	enum err e;
 
 	*out = NULL;
-	return e ? e : by_number(store, number, out);
+	if ((e = number_of(store, id, &number)) || (e = by_number(store, number, out)))
+		return e;
+	if (*out && str_equal((*out)->id, id))
+		return ERR_OK;
+	outbox_row_free(out);
+	return store_misled(store);
 }
 
 /* Reads the row, and with it its check, then changes it. */

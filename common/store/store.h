@@ -180,8 +180,7 @@ CHECKED enum err outbox_insert(struct store *store, const struct outbox_row *row
 CHECKED enum err outbox_claim(struct store *store, int64_t now, int64_t lease_seconds,
     struct outbox_row **out, int64_t *next_due_out);
 /* ERR_NOUSER when there is none. */
-CHECKED enum err outbox_by_id(
-    struct store *store, const char *id, struct outbox_row **out);
+CHECKED enum err outbox_by_id(struct store *store, const char *id, struct outbox_row **out);
 /* Own transaction each, or part of the one begun. ERR_NOUSER if there is no such row. outbox_sent forgets
  * the mail's bytes; hurry is for waiting and failed ones, and for damaged ones there is drop. */
 CHECKED enum err outbox_sent(struct store *store, const char *id, int64_t now);

@@ -216,14 +216,14 @@ enum err token_each(struct store *store, const char *address, bool only_outstand
     void (*each)(const struct token_row *row, void *context), void *context)
 {
 	static const char sql[] = "SELECT id FROM token WHERE (?1 IS NULL OR address = ?1) "
-				  "AND closed <= ?2 ORDER BY issued DESC, id DESC";
+				  "AND (closed = 0 OR NOT ?2) ORDER BY issued DESC, id DESC";
 	struct query q = query_open(store, sql);
 	struct numbers ids = { 0 };
 	struct token_row *row = NULL;
 	enum err e;
 
 	query_put_text(&q, address);
-	query_put_int(&q, !only_outstanding);
+	query_put_int(&q, only_outstanding);
 	e = numbers_collect(&q, &ids);
 	for (size_t i = 0; !e && i < ids.count; i++) {
 		e = numbers_note(&ids, token_by_id(store, ids.at[i], &row));

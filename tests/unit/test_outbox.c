@@ -76,6 +76,8 @@ static void what_goes_in_comes_out(void **state)
 		assert_written(place->store, outbox_insert(place->store, &in));
 		assert_fine(outbox_claim(place->store, NOW, 60, &out, &next));
 		assert_non_null(out);
+		outbox_row_free(&out);
+		assert_fine(outbox_by_id(place->store, in.id, &out));
 		assert_string_equal(out->id, in.id);
 		assert_int_equal(out->kind, kind);
 		assert_string_equal(out->sender, in.sender);
@@ -179,7 +181,10 @@ static void unknown_ids(void **state)
 {
 	struct place *place = *state;
 	const char *id = "00000000000000000000000000";
+	struct outbox_row *row = NULL;
 
+	assert_fault(outbox_by_id(place->store, id, &row), ERR_NOUSER);
+	assert_null(row);
 	assert_fault(outbox_sent(place->store, id, NOW), ERR_NOUSER);
 	assert_fault(outbox_retry(place->store, id, NOW, "x"), ERR_NOUSER);
 	assert_fault(outbox_failed(place->store, id, NOW, "x"), ERR_NOUSER);
