@@ -392,7 +392,11 @@ static void head_write(
 		    (raw_field_is(&f, "Subject") && subject_fill(w, &f, out))) {
 			continue;
 		}
-		buf_add(content ? content_out : out, f.raw.data, f.raw.len);
+		struct buf *target = content ? content_out : out;
+		buf_add(target, f.raw.data, f.raw.len);
+		if (target->data[target->len - 1] != '\n') { /* the mail ends here */
+			buf_add_text(target, w->line_end);
+		}
 	}
 }
 
@@ -413,7 +417,7 @@ static void wrap(struct walk *w, const struct buf *content, const struct buf *bo
 	buf_addf(out, "--%s--%s", boundary, end);
 }
 
-static void whole_write(struct walk *w, struct bytes head, const struct buf *body,
+static void whole_write(struct walk *w, struct bytes head, struct bytes gap, const struct buf *body,
     struct bytes attachment, struct buf *out)
 {
 	struct buf content = BUF_INIT;
@@ -427,7 +431,8 @@ static void whole_write(struct walk *w, struct bytes head, const struct buf *bod
 	if (wrapped) {
 		wrap(w, &content, body, attachment, out);
 	} else {
-		buf_add_text(out, w->line_end);
+		struct bytes end = gap.len ? gap : bytes_of_text(w->line_end);
+		buf_add(out, end.data, end.len);
 		buf_add(out, body->data, body->len);
 	}
 	str_free(&type);
@@ -448,7 +453,8 @@ enum err draft_fill(struct bytes draft, const struct draft_word *words, size_t w
 		struct bytes none = bytes_of(NULL, 0);
 		err = entity_fill(&w, &e, mixed ? attachment : none, 0, &head, &body);
 		if (!err) {
-			whole_write(&w, buf_bytes(&head), &body, mixed ? none : attachment, out);
+			whole_write(
+			    &w, buf_bytes(&head), e.gap, &body, mixed ? none : attachment, out);
 		}
 	}
 	buf_free(&body);

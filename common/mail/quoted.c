@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/encode.h"
-
 #define QP_LINE_MAX 76
 
 static bool stays_plain(int byte, size_t at, struct bytes line)
@@ -74,42 +72,5 @@ void lines_add(struct buf *out, struct bytes text, const char *line_end)
 		struct bytes line = next_line(&text, &end);
 		buf_add(out, line.data, line.len);
 		buf_add_text(out, *end ? line_end : "");
-	}
-}
-
-/* The byte that the escape at `at` says, or -1. */
-static int escape_at(struct bytes line, size_t at)
-{
-	static const char digits[] = "0123456789ABCDEF0123456789abcdef";
-	if (line.data[at] != '=' || line.len - at < 3) {
-		return -1;
-	}
-	const char *high = memchr(digits, line.data[at + 1], sizeof digits - 1);
-	const char *low = memchr(digits, line.data[at + 2], sizeof digits - 1);
-	return high && low ? (int)((high - digits) % 16 * 16 + (low - digits) % 16) : -1;
-}
-
-static struct bytes without_trailing_blanks(struct bytes line)
-{
-	while (
-	    line.len > 0 && (line.data[line.len - 1] == ' ' || line.data[line.len - 1] == '\t')) {
-		line.len--;
-	}
-	return line;
-}
-
-void quoted_printable_read(struct bytes text, struct buf *out)
-{
-	while (text.len > 0) {
-		const char *end;
-		struct bytes line = without_trailing_blanks(next_line(&text, &end));
-		bool soft = line.len > 0 && line.data[line.len - 1] == '=';
-		line.len -= soft ? 1 : 0;
-		for (size_t i = 0; i < line.len; i++) {
-			int escaped = escape_at(line, i);
-			buf_add_byte(out, escaped >= 0 ? escaped : line.data[i]);
-			i += escaped >= 0 ? 2 : 0;
-		}
-		buf_add_text(out, soft ? "" : end);
 	}
 }
