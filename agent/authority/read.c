@@ -72,9 +72,9 @@ enum err stage_read(struct work *w)
 {
 	struct bytes opened = buf_bytes(&w->opened);
 
-	if (w->was_encrypted && request_looks_like(opened))
-		return read_client_request(w);
 	if (w->was_encrypted && confirmation_looks_like(opened))
 		return read_client_confirmation(w);
+	if (w->was_encrypted && request_looks_like(opened))
+		return read_client_request(w);
 	return read_plain(w);
 }

@@ -28,6 +28,7 @@
 struct worker {
 	struct authority *authority;
 	size_t mailboxes;
+	bool publishes; /* one of the workers tries again what could not be published */
 	bool unwell; /* said once, until something works again */
 };
 
@@ -260,7 +261,7 @@ static void worker_loop(struct worker *worker, int stop_fd)
 	for (size_t i = 0; i < worker->mailboxes; i++)
 		p[n++] = (struct pollfd){ .fd = OFFERS_SOCKET + (int)i, .events = POLLIN };
 	for (;;) {
-		if (when_monotonic_ms() >= publish_at) {
+		if (worker->publishes && when_monotonic_ms() >= publish_at) {
 			publish(worker);
 			publish_at = when_monotonic_ms() + PUBLISH_EVERY_SECONDS * 1000;
 		}
@@ -279,7 +280,7 @@ static void worker_loop(struct worker *worker, int stop_fd)
 
 int worker_main(const struct role_options *options)
 {
-	struct worker worker = { .mailboxes = options->sockets - 2 };
+	struct worker worker = { .mailboxes = options->sockets - 2, .publishes = options->index == 0 };
 	enum err rc = authority_open(options->conf_path, AUTHORITY_KEYS, &worker.authority);
 
 	if (rc != ERR_OK) {

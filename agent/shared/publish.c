@@ -60,9 +60,23 @@ static char *entry_path(const char *directory, const char *address)
 	return path;
 }
 
+/* The web server's root, made where it is missing: the first thing published should not need a person. */
+static enum err make_root(const char *directory)
+{
+	enum err e;
+
+	if (file_exists(directory))
+		return ERR_OK;
+	e = file_make_dir(directory, 0755);
+	return e ? e : open_to_all(directory, 0755);
+}
+
 static enum err write_entry(const char *directory, const char *path, struct bytes content)
 {
-	enum err e = make_dirs(directory, path);
+	enum err e = make_root(directory);
+
+	if (!e)
+		e = make_dirs(directory, path);
 
 	if (!e)
 		e = file_write(path, 0644, content);

@@ -28,13 +28,14 @@ request=$(cat "$T"/mail/inbox/.Done/cur/* 2>/dev/null)
 like "the request is PGP/MIME" "$request" '^Content-Type: multipart/encrypted'
 unlike "neither name nor keyset stand outside the encryption (P2.1)" "$(sed '/BEGIN PGP/,$d' <<<"$request")" 'Alice Example|default'
 like "alice's keyset waits for its confirmation" "$(countersignctl user show alice@example.org)" 'unconfirmed'
-not "nothing is published before it (P5.4)" find "$T/wkd" -path '*/hu/*' -newer "$T/init.out" -name 'kei1q4tipxxu1yj79k9kfukdhfy631xe' -exec false {} +
+not "her key is not published before it (P5.4)" test -e "$T/wkd/.well-known/openpgpkey/example.org/hu/kei1q4tipxxu1yj79k9kfukdhfy631xe"
 ok "the agent takes the confirmation" agent_once
 like "now it is active" "$(countersignctl user show alice@example.org)" 'active'
 enroll bob 'Bob Example' low
 ok "the agent takes bob's confirmation" agent_once
 
 is "both are in the list" "$(countersignctl --json user list | python3 -c 'import json,sys; print(*sorted(u["address"]+"="+u["state"] for u in json.load(sys.stdin)))')" "alice@example.org=active bob@example.org=active"
+ok "now her key is published" test -e "$T/wkd/.well-known/openpgpkey/example.org/hu/kei1q4tipxxu1yj79k9kfukdhfy631xe"
 is "both keys are in the Web Key Directory, and the authority's" "$(find "$T/wkd/.well-known/openpgpkey/example.org/hu" -type f | wc -l)" 3
 ok "with a policy file" test -f "$T/wkd/.well-known/openpgpkey/example.org/policy"
 

@@ -1,6 +1,7 @@
 # flow.sh: a whole authority on Maildirs in a directory of its own, and what flows do with it. Sourced after nothing else.
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
+umask 077
 T=$(mktemp -d "/dev/shm/cs-flow-XXXXXX")
 export PATH="$build:$PATH"
 export COUNTERSIGN_CONF="$T/sa/sa.conf"
