@@ -23,11 +23,13 @@ CHECKED enum err agent_reload(const char *home);
  * Asks a person through this home's gpg-agent and pinentry (GET_PASSPHRASE). `prompt` is one paragraph. With `repeat` it is asked twice. ERR_DENIED on Cancel.
  * Nothing is cached.
  */
-CHECKED enum err agent_ask(const char *home, const char *prompt, const char *error, bool repeat, struct buf *out);
+CHECKED enum err agent_ask(
+    const char *home, const char *prompt, const char *error, bool repeat, struct buf *out);
 
 enum dialog_answer { DIALOG_OK, DIALOG_NOT_OK, DIALOG_CANCEL };
 /* Talks to pinentry itself (no terminal needed): CONFIRM with up to three buttons (NULL: no such button), MESSAGE. */
-CHECKED enum err dialog_confirm(const char *text, const char *ok, const char *not_ok, const char *cancel, enum dialog_answer *out);
+CHECKED enum err dialog_confirm(const char *text, const char *ok, const char *not_ok,
+    const char *cancel, enum dialog_answer *out);
 CHECKED enum err dialog_message(const char *text);
 
 #endif

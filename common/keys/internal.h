@@ -1,0 +1,101 @@
+/* Shared by the files of this room only: one operation of gpg, and what proves it. */
+#ifndef KEYS_INTERNAL_H
+#define KEYS_INTERNAL_H
+
+#include <gpgme.h>
+
+#include "keys/keyhome.h"
+
+struct keyhome {
+	char *path;
+	bool throw_away; /* an authority home: ours, redirected, public keys only */
+	bool loopback;   /* passphrases come from the calls */
+	size_t decompressed_max;
+	char *agent_home;   /* throw_away: whose agent it is */
+	char *redirect;     /* throw_away: the redirect file */
+	struct buf conf;    /* throw_away: gpg.conf without what one certification adds */
+	struct buf image;   /* throw_away: pubring.kbx as keyhome_make left it */
+	gpgme_key_t signer; /* looked up last for signing */
+};
+
+unsigned engine_deadline(void);
+
+/* One operation: its own context, every status line that gpg wrote, and the passphrases it may use. */
+struct op {
+	gpgme_ctx_t ctx;
+	const struct keyhome *home;
+	struct buf status; /* "KEYWORD ARGS\n" each */
+	/* For loopback, in the order gpg asks; the last is given again. */
+	struct bytes passwords[2];
+	size_t password_count, asked;
+	bool killed; /* gpg did not end by itself */
+};
+
+CHECKED enum err op_open(struct op *op, const struct keyhome *home);
+/* Around the calls that run gpg: the deadline holds between the two. */
+void op_arm(void);
+/*
+ * Waits for gpg to end and judges the whole: ERR_OK, ERR_TEMPORARY (deadline, gpg killed, disk full), ERR_UNAVAILABLE, ERR_DENIED, or
+ * `otherwise` for what is left. `what` completes "cannot …".
+ */
+CHECKED enum err op_done(struct op *op, gpgme_error_t error, const char *what, enum err otherwise);
+/* ERR_TEMPORARY "gpg did not …": success was claimed and is not proved. */
+enum err op_unproved(const char *what);
+/* The arguments of the first status line with this keyword at or after *at (NULL: the beginning); false: none. */
+bool op_status(
+    const struct op *op, const char *keyword, struct bytes *rest, struct bytes *args_out);
+bool op_saw(const struct op *op, const char *keyword);
+void op_close(struct op *op);
+/* Pinentry and its passphrase come from `password`, whatever the home says. */
+void op_use_password(struct op *op, struct bytes password);
+
+/* Bytes going into and coming out of gpg; the caller releases. A sink that is full makes the operation fail. */
+struct sink {
+	struct buf *out;
+	size_t max;
+	bool full;
+};
+CHECKED enum err data_from(struct bytes content, gpgme_data_t *out);
+CHECKED enum err data_into(struct sink *sink, gpgme_data_t *out);
+
+struct key_list {
+	gpgme_key_t *keys;
+	size_t count;
+};
+/* Every key that matches (`pattern` NULL: all). */
+CHECKED enum err key_list_read(const struct keyhome *home, const char *pattern,
+    gpgme_keylist_mode_t mode, struct key_list *out);
+void key_list_free(struct key_list *list);
+/* A key by fingerprint or address; NULL if there is none. `mode` adds to GPGME_KEYLIST_MODE_LOCAL. */
+CHECKED enum err key_get(
+    const struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, gpgme_key_t *out);
+struct key_facts *key_facts_read(gpgme_key_t key);
+/* Adds the signer to the context, looked up once per home. */
+CHECKED enum err op_sign_by(struct op *op, struct keyhome *home, const char *fingerprint);
+/* "FPR!" of the current encryption subkey; ERR_DATA if there is none. */
+CHECKED enum err key_encryption_subkey(
+    const struct keyhome *home, const char *fingerprint, char out[FINGERPRINT_SIZE + 1]);
+/* Binary; with `minimal` only what the key says of itself. Appends. */
+CHECKED enum err key_export(
+    const struct keyhome *home, const char *fingerprint, bool minimal, struct buf *out);
+
+/* Where the agent of a home listens; malloc'ed. */
+CHECKED enum err agent_socket(const char *home, char **out);
+/* Lines to the agent of a home, its answers appended to `answer`. ERR_UNAVAILABLE: there is none, ERR_TEMPORARY: it does not answer. */
+CHECKED enum err agent_talk(
+    const char *home, bool may_start, const struct buf *lines, struct buf *answer);
+/* The error of the last command; 0 for OK, with what follows it in *text_out (may be NULL). */
+gpgme_error_t assuan_last(const struct buf *answer, struct bytes *text_out);
+/* ERR_OK if no command failed; else ERR_UNAVAILABLE "cannot WHAT: …". */
+CHECKED enum err assuan_check(const struct buf *answer, const char *what);
+/* Text as one argument: %, blanks and controls escaped, "+" for a blank. */
+void assuan_add_escaped(struct buf *out, const char *text);
+/* Does the agent of this home hold each of these secret keys protected (else in clear)? ERR_SOFTWARE if not so. */
+CHECKED enum err agent_check_protected(const char *home, gpgme_key_t key, bool wanted);
+
+/* Overwrites without syncing: for files of a home that does not outlive us. */
+CHECKED enum err home_write(const char *dir, const char *name, struct bytes content);
+/* Removes "*.lock" and ".#lk*", which nobody alive can hold. */
+CHECKED enum err home_clear_locks(const char *dir);
+
+#endif
