@@ -11,7 +11,7 @@
 static void paths(void **state)
 {
 	(void)state;
-	/* The first is the example of the draft, the others were asked from gpg-wks-client --print-wkd-hash. */
+	/* The first is the example of the draft, the third what gpg-wks-client says. */
 	static const struct {
 		const char *address, *path;
 	} cases[] = {
