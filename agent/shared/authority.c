@@ -269,6 +269,9 @@ static enum err agent_of_our_own(struct authority *a)
 	struct buf passphrase = BUF_SECRET;
 	enum err e = ERR_OK;
 
+	if (access(a->key_home, R_OK | W_OK | X_OK))
+		return err_fail(ERR_UNAVAILABLE, "the key home %s can't be used: %s", a->key_home,
+		    strerror(errno));
 	/* What a killed daemon left behind is as good as ours, as long as it knows the passphrase.
 	 */
 	if (agent_running(a->key_home) && !agent_check(a->key_home))
