@@ -25,10 +25,6 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	const struct conf_key *key = key_find(cfg->name, opt->name);
 
 	*(const char **)result = value;
-	if (!(opt->flags & CFGF_LIST) && opt->nvalues > 0 && opt->values[0]->string) {
-		cfg_error(cfg, "%s is given twice", opt->name);
-		return -1;
-	}
 	if (key && conf_key_check(key, value) == ERR_OK)
 		return 0;
 	cfg_error(cfg, "%s: %s", opt->name, err_text());
