@@ -123,7 +123,7 @@ struct page {
 	const struct authority *authority;
 	int64_t now;
 	struct table *keysets, *tokens;
-	bool found[KEYSET_STATES], outstanding, any;
+	bool found[KEYSET_STATES], outstanding;
 	struct event {
 		int64_t at;
 		char *actor, *event, *detail;
@@ -136,7 +136,7 @@ static void page_keyset(const struct keyset_row *row, void *context)
 	struct page *p = context;
 	enum keyset_state state = state_of(p->authority, row, p->now);
 
-	p->any = p->found[state] = true;
+	p->found[state] = true;
 	table_row(p->keysets);
 	table_text(p->keysets, row->name);
 	table_text(p->keysets, keyset_state_name(state));
@@ -154,7 +154,6 @@ static void page_token(const struct token_row *row, void *context)
 	enum token_state state =
 	    token_state_of(row->used, row->superseded, row->voided, row->expires, p->now);
 
-	p->any = true;
 	p->outstanding |= state == TOKEN_OUTSTANDING;
 	table_row(p->tokens);
 	table_number(p->tokens, row->id);
@@ -220,7 +219,7 @@ static const char *address_state(const struct page *p)
 	return "not enrolled";
 }
 
-static enum err print_page(struct page *p, const char *address, bool json)
+static enum err print_page(enum err e, struct page *p, const char *address, bool json)
 {
 	struct table *t = table_page(json);
 
@@ -231,7 +230,7 @@ static enum err print_page(struct page *p, const char *address, bool json)
 	table_field_list(t, "keysets", "Keysets", p->keysets);
 	table_field_list(t, "tokens", "Tokens", p->tokens);
 	table_field_list(t, "events", "Last events", event_table(p, json));
-	return table_print(&t, stdout);
+	return command_print(e, &t);
 }
 
 static void open_lists(struct page *p, bool json)
@@ -249,20 +248,20 @@ static void open_lists(struct page *p, bool json)
 	p->tokens = table_list(json, token_keys, token_heads);
 }
 
+/* Whatever happened to an address is in the log. */
 static enum err show(struct authority *authority, const struct invocation *in, const char *address)
 {
 	struct page p = { .authority = authority, .now = in->now };
-	enum err e;
+	struct store *store = authority->store;
+	enum err e = audit_each(store, address, 0, page_event, &p);
 
-	open_lists(&p, in->json);
-	if (!(e = keyset_each(authority->store, address, false, page_keyset, &p)) &&
-	    !(e = token_each(authority->store, address, false, in->now, page_token, &p)) &&
-	    !(e = audit_each(authority->store, address, 0, page_event, &p))) {
-		if (p.any || p.event_count)
-			e = print_page(&p, address, in->json);
-		else
-			e = err_fail(
-			    ERR_NOUSER, "%s knows nothing of %s", authority->address, address);
+	if (!e && p.event_count == 0) {
+		e = err_fail(ERR_NOUSER, "%s knows nothing of %s", authority->address, address);
+	} else {
+		open_lists(&p, in->json);
+		if (!e && !(e = keyset_each(store, address, false, page_keyset, &p)))
+			e = token_each(store, address, false, in->now, page_token, &p);
+		e = print_page(e, &p, address, in->json);
 	}
 	for (size_t i = 0; i < EVENTS_SHOWN; i++)
 		event_free(&p.events[i]);
