@@ -111,90 +111,99 @@ UNUSED static int64_t peek(const struct place *place, const char *sql)
 	return value;
 }
 
-/*
- * Alters every byte of every value of `table` in turn and calls `look` each time; the column `but` is left
- * alone. Returns how many times.
- */
-UNUSED static unsigned alter_each_byte(const struct place *place, const char *table,
-    const char *key, const char *but, void (*look)(void *context, int64_t row, const char *column),
-    void *context)
-{
-	char *sql = str_printf("SELECT * FROM %s ORDER BY %s", table, key);
-	sqlite3_stmt *stmt = NULL;
-	sqlite3 *db = NULL;
-	unsigned count = 0;
+/* A value of the file, and the statement that puts another in its place. */
+struct cell {
+	char *column, *update;
+	sqlite3_value *value;
+	int64_t row; /* 1, 2, … */
+};
 
-	assert_int_equal(sqlite3_open_v2(place->path, &db, SQLITE_OPEN_READWRITE, NULL), 0);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", 0, 0, 0), 0);
-	/* All rows are kept in memory first: the file is written between them. */
-	struct cell {
-		char *column, *update;
-		sqlite3_value *value;
-		int64_t row;
-	} *cells = NULL;
-	size_t cell_count = 0;
+UNUSED static size_t cells_read(sqlite3 *db, const char *table, const char *key, struct cell **out)
+{
+	char *sql = str_printf("SELECT %s, * FROM %s ORDER BY 1", key, table);
+	sqlite3_stmt *stmt = NULL;
+	size_t count = 0;
+
 	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
 	for (int64_t row = 1; sqlite3_step(stmt) == SQLITE_ROW; row++) {
-		char *row_key = NULL;
-		for (int i = 0; i < sqlite3_column_count(stmt); i++) {
-			if (!strcmp(sqlite3_column_name(stmt, i), key))
-				row_key = str_dup((const char *)sqlite3_column_text(stmt, i));
-		}
-		for (int i = 0; i < sqlite3_column_count(stmt); i++) {
-			const char *name = sqlite3_column_name(stmt, i);
-			if (str_equal(name, key) || str_equal(name, but) ||
-			    sqlite3_column_type(stmt, i) == SQLITE_NULL)
+		for (int i = 1; i < sqlite3_column_count(stmt); i++) {
+			const char *column = sqlite3_column_name(stmt, i);
+
+			if (str_equal(column, key) || sqlite3_column_type(stmt, i) == SQLITE_NULL)
 				continue;
-			cells = mem_array(cells, cell_count + 1, sizeof *cells);
-			cells[cell_count++] = (struct cell){ .column = str_dup(name),
-				.update = str_printf("UPDATE %s SET %s = ? WHERE %s = '%s'", table,
-				    name, key, row_key),
+			*out = mem_array(*out, count + 1, sizeof **out);
+			(*out)[count++] = (struct cell){ .column = str_dup(column),
+				.update = str_printf("UPDATE %s SET %s = ? WHERE %s = %lld", table,
+				    column, key, sqlite3_column_int64(stmt, 0)),
 				.value = sqlite3_value_dup(sqlite3_column_value(stmt, i)),
 				.row = row };
 		}
-		str_free(&row_key);
 	}
 	sqlite3_finalize(stmt);
-	for (size_t c = 0; c < cell_count; c++) {
-		struct cell *cell = &cells[c];
-		int type = sqlite3_value_type(cell->value);
-		int64_t number = sqlite3_value_int64(cell->value);
-		const void *data = sqlite3_value_blob(cell->value);
-		size_t len = type == SQLITE_INTEGER ? sizeof number
-						    : (size_t)sqlite3_value_bytes(cell->value);
-		uint8_t *copy = mem_alloc(len + 1);
+	str_free(&sql);
+	return count;
+}
 
-		assert_int_equal(sqlite3_prepare_v2(db, cell->update, -1, &stmt, NULL), 0);
-		for (size_t at = 0; at <= len; at++) {
-			memcpy(copy, type == SQLITE_INTEGER ? (const void *)&number : data, len);
-			if (at < len)
-				copy[at] ^= 1;
-			if (type == SQLITE_INTEGER)
-				sqlite3_bind_int64(stmt, 1, *(int64_t *)(void *)copy);
-			else if (type == SQLITE_TEXT)
-				sqlite3_bind_text(
-				    stmt, 1, (char *)copy, (int)len, SQLITE_TRANSIENT);
-			else
-				sqlite3_bind_blob(stmt, 1, copy, (int)len, SQLITE_TRANSIENT);
-			/* Flags with CHECK (x IN (0, 1)) too; a foreign key is not enforced here. */
-			if (sqlite3_step(stmt) != SQLITE_DONE)
-				fail_msg("%s: %s", cell->update, sqlite3_errmsg(db));
-			sqlite3_reset(stmt);
-			if (at < len) { /* the last round puts it back */
-				look(context, cell->row, cell->column);
-				count++;
-			}
+/* Writes `value` with its byte `at` altered, or as it is where there is no such byte. */
+UNUSED static void cell_write(sqlite3_stmt *update, sqlite3_value *value, size_t at)
+{
+	int type = sqlite3_value_type(value);
+	int64_t number = sqlite3_value_int64(value);
+	struct buf copy = BUF_INIT;
+
+	if (type == SQLITE_INTEGER)
+		buf_add(&copy, &number, sizeof number);
+	else
+		buf_add(&copy, sqlite3_value_blob(value), (size_t)sqlite3_value_bytes(value));
+	if (at < copy.len)
+		copy.data[at] ^= 1;
+	if (type == SQLITE_INTEGER) {
+		memcpy(&number, copy.data, sizeof number);
+		sqlite3_bind_int64(update, 1, number);
+	} else if (type == SQLITE_TEXT) {
+		sqlite3_bind_text(update, 1, buf_text(&copy), (int)copy.len, SQLITE_TRANSIENT);
+	} else {
+		sqlite3_bind_blob(update, 1, copy.data, (int)copy.len, SQLITE_TRANSIENT);
+	}
+	assert_int_equal(sqlite3_step(update), SQLITE_DONE);
+	sqlite3_reset(update);
+	buf_free(&copy);
+}
+
+/*
+ * Alters every byte of every value of `table` in turn, but for its `key`, an integer, and calls `look` each
+ * time. Returns how often.
+ */
+UNUSED static unsigned alter_each_byte(const struct place *place, const char *table,
+    const char *key, void (*look)(void *context, int64_t row, const char *column), void *context)
+{
+	struct cell *cells = NULL;
+	sqlite3 *db = NULL;
+	unsigned looks = 0;
+	size_t count;
+
+	assert_int_equal(sqlite3_open_v2(place->path, &db, SQLITE_OPEN_READWRITE, NULL), 0);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", 0, 0, 0), 0);
+	count = cells_read(db, table, key, &cells);
+	for (struct cell *cell = cells; cell < cells + count; cell++) {
+		bool is_number = sqlite3_value_type(cell->value) == SQLITE_INTEGER;
+		size_t len = is_number ? 8 : (size_t)sqlite3_value_bytes(cell->value);
+		sqlite3_stmt *update = NULL;
+
+		assert_int_equal(sqlite3_prepare_v2(db, cell->update, -1, &update, NULL), 0);
+		for (size_t at = 0; at < len; at++, looks++) {
+			cell_write(update, cell->value, at);
+			look(context, cell->row, cell->column);
 		}
-		sqlite3_finalize(stmt);
-		free(copy);
+		cell_write(update, cell->value, len);
+		sqlite3_finalize(update);
+		sqlite3_value_free(cell->value);
 		str_free(&cell->column);
 		str_free(&cell->update);
-		sqlite3_value_free(cell->value);
 	}
 	free(cells);
 	sqlite3_close(db);
-	str_free(&sql);
-	return count;
+	return looks;
 }
 
 /* ---- rows ---- */

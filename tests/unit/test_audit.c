@@ -137,7 +137,7 @@ static void every_byte_counts(void **state)
 	struct place *place = *state;
 
 	add_some(place->store);
-	assert_true(alter_each_byte(place, "log", "number", NULL, look_at_chain, place) > 400);
+	assert_true(alter_each_byte(place, "log", "number", look_at_chain, place) > 400);
 	whole(place->store, 5);
 }
 
