@@ -12,11 +12,15 @@
 static int calls, fail_at, fail_with;
 static bool fail_on;
 
+#define DIES (-1) /* in place of an errno: the process ends at that call */
+
 static bool fails(void)
 {
 	calls++;
 	if (!fail_at || calls < fail_at || (calls > fail_at && !fail_on))
 		return false;
+	if (fail_with == DIES)
+		_exit(77);
 	errno = fail_with;
 	return true;
 }
@@ -463,6 +467,39 @@ static void every_storage_call_fails(void **state)
 	assert_in_range(most, 10, 200);
 }
 
+/* A process that ends before any of these calls leaves all or nothing, and no work for anybody. */
+static void death_at_every_storage_call(void **state)
+{
+	int status = 77, at = 0;
+
+	while (status == 77) {
+		struct place *place;
+		pid_t pid;
+
+		place_make(state);
+		place = *state;
+		token_issued(place->store, ALICE, 1);
+		store_close(&place->store);
+		at++;
+		if (!(pid = fork())) {
+			struct store *store = NULL;
+			if (store_open(place->path, 1, &store))
+				_exit(1);
+			fail_from(at, DIES, false);
+			_exit(enroll(store) == ERR_OK ? 0 : 2);
+		}
+		status = reap(pid);
+		assert_true(status == 77 || status == 0);
+		assert_fine(store_open(place->path, 1, &place->store));
+		if (!enrolled(place)) {
+			assert_int_equal(status, 77);
+			assert_fine(enroll(place->store));
+		}
+		place_remove(state);
+	}
+	assert_in_range(at, 10, 200);
+}
+
 static void full_disk_is_temporary(void **state)
 {
 	struct place *place = *state;
@@ -682,6 +719,7 @@ int main(void)
 		in_place(busy_is_temporary),
 		in_place(commit_that_must_wait_for_too_long),
 		cmocka_unit_test(every_storage_call_fails),
+		cmocka_unit_test(death_at_every_storage_call),
 		in_place(full_disk_is_temporary),
 		in_place(flipped_bits),
 		in_place(counts),
