@@ -104,7 +104,7 @@ static enum err change(struct invocation *in, int least, const char *operands, c
 enum err command_outbox_retry(struct invocation *in)
 {
 	return change(in, 0, "the id of a mail in the outbox, or nothing for all", "outbox-retried",
-	    hurry, "countersignd tries again now.");
+	    hurry, "Due now.");
 }
 
 enum err command_outbox_drop(struct invocation *in)

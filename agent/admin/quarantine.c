@@ -6,6 +6,8 @@
 #include "mail/mailbox.h"
 #include "text/utf8.h"
 
+#define HEADERS_SHOWN_MAX 65536
+
 static void list_row(const struct quarantine_row *row, void *context)
 {
 	struct table *t = context;
@@ -54,10 +56,27 @@ static enum err open_one(
 		    : err_fail(ERR_NOUSER, "there is no mail %s in quarantine", in->argv[0]);
 }
 
+/* What could not even be scanned has no headers of its own in the store; then those of the kept mail. malloc'ed. */
+static char *headers_of(const struct quarantine_row *row)
+{
+	struct bytes rest = buf_bytes(&row->mail), line;
+	struct buf headers = BUF_INIT;
+	char *printable;
+
+	if (row->headers && *row->headers)
+		return utf8_printable(row->headers, true);
+	while (headers.len < HEADERS_SHOWN_MAX && bytes_line(&rest, &line) && line.len)
+		buf_addf(&headers, "%.*s\n", (int)line.len, (const char *)line.data);
+	printable = utf8_printable(buf_text(&headers), true);
+	buf_free(&headers);
+	return printable;
+}
+
 static enum err print_one(const struct quarantine_row *row, bool json)
 {
 	struct table *t = table_page(json);
 	struct buf hash = BUF_INIT;
+	char *headers = headers_of(row);
 	enum err e;
 
 	hex_add(&hash, bytes_of(row->hash, sizeof row->hash));
@@ -69,13 +88,11 @@ static enum err print_one(const struct quarantine_row *row, bool json)
 	table_field_text(t, "sha256", "SHA-256", buf_text(&hash));
 	table_field_bool(t, "kept", "Mail kept", row->mail.len > 0);
 	if (json)
-		table_field_text(t, "headers", "Headers", row->headers);
-	if (!(e = table_print(&t, stdout)) && !json) {
-		char *headers = utf8_printable(row->headers ? row->headers : "", true);
-
+		table_field_text(t, "headers", "Headers", headers);
+	e = table_print(&t, stdout);
+	if (!e && !json)
 		printf("\n%s\n", headers);
-		str_free(&headers);
-	}
+	str_free(&headers);
 	buf_free(&hash);
 	return e;
 }

@@ -261,7 +261,10 @@ static enum err agent_of_daemon(struct authority *a)
 
 	while (!agent_running(a->key_home) && when_monotonic_ms() < end)
 		pause_ms(50);
-	return agent_check(a->key_home);
+	if (!agent_check(a->key_home))
+		return ERR_OK;
+	return err_fail(
+	    ERR_UNAVAILABLE, "%s; \"countersignctl unlock\" gives it to countersignd", err_text());
 }
 
 static enum err agent_of_our_own(struct authority *a)
