@@ -47,6 +47,8 @@ static bool at_line_begin(struct bytes text, const uint8_t *at)
 
 const uint8_t *armor_find(struct bytes text, const char *kind)
 {
+	if (!text.len)
+		return NULL;
 	const uint8_t *end = text.data + text.len;
 	for (const uint8_t *at = text.data;
 	     (at = bytes_find(bytes_of(at, (size_t)(end - at)), bytes_of_text(BEGIN))) != NULL;

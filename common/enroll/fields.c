@@ -51,7 +51,7 @@ static struct bytes without_front(struct bytes text)
 
 bool text_begins(struct bytes text, const char *prefix)
 {
-	struct bytes front = without_front(text);
+	struct bytes front = trimmed(without_front(text));
 	size_t len = strlen(prefix);
 	return front.len >= len && memcmp(front.data, prefix, len) == 0;
 }

@@ -56,6 +56,8 @@ char *nonce_make(void)
 char *nonce_canonical(struct bytes text)
 {
 	char symbols[NONCE_SYMBOLS];
+	if (!text.len)
+		return NULL;
 	const uint8_t *end = text.data + text.len, *after;
 	if (!symbols_read(text.data, end, symbols, &after))
 		return NULL;
@@ -85,6 +87,8 @@ static const uint8_t *behind_label(const uint8_t *at, const uint8_t *end)
 
 char *nonce_find(struct bytes text)
 {
+	if (!text.len)
+		return NULL;
 	const uint8_t *end = text.data + text.len, *after;
 	char symbols[NONCE_SYMBOLS];
 	for (const uint8_t *at = text.data; at < end; at++) {

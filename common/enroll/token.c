@@ -8,6 +8,7 @@
 #define GROUP 5
 #define SEED_SYMBOLS 16
 #define PIN_SYMBOLS 8
+#define ENCODED_WORD_MAX 75 /* RFC 2047 2 */
 #define MIXED \
 	3 /* digits and letters that a token has at least (all but 1 in 200); words and numbers have not */
 
@@ -143,7 +144,7 @@ struct candidate {
 	bool grouped;    /* something stands between all five groups */
 	bool hyphenated; /* a hyphen does, without a blank before it */
 	unsigned digits;
-	const uint8_t *end;
+	const uint8_t *at[TOKEN_SYMBOLS], *end;
 };
 
 static bool is_alnum(int c)
@@ -192,6 +193,7 @@ static bool candidate_at(const uint8_t *at, const uint8_t *end, struct candidate
 		int value = base32_value(*at);
 		c->clean = c->clean && value >= 0;
 		c->symbols[i] = (uint8_t)(value < 0 ? 0 : value);
+		c->at[i] = at;
 		c->digits += *at >= '0' && *at <= '9';
 		at++;
 	}
@@ -279,13 +281,15 @@ static bool is_word_token(const uint8_t *at, const uint8_t *end)
 
 enum token_found token_find(struct bytes text, const uint8_t *pin, struct token *out)
 {
+	if (!text.len)
+		return TOKEN_NONE;
 	const uint8_t *end = text.data + text.len;
 	enum token_found found = TOKEN_NONE;
 	bool almost = false;
 	struct candidate c;
 	struct token token, first = { 0 };
 
-	const uint8_t *at = text.len ? word_begin(text.data, end) : end;
+	const uint8_t *at = word_begin(text.data, end);
 	while (at < end) {
 		if (candidate_at(at, end, &c)) {
 			if (counts(&c, pin, &token)) {
@@ -311,20 +315,82 @@ enum token_found token_find(struct bytes text, const uint8_t *pin, struct token 
 	return found == TOKEN_NONE && almost ? TOKEN_ALMOST : found;
 }
 
-void token_redact(struct buf *text)
+/* Overwrites what is found in `seen` at the same places in `text`; NULL only looks. */
+static bool redact_plain(struct bytes seen, uint8_t *text)
 {
-	const uint8_t *begin = text->data, *end = begin + text->len;
+	if (!seen.len)
+		return false;
+	const uint8_t *end = seen.data + seen.len;
 	struct candidate c;
-	const uint8_t *at = text->len ? word_begin(begin, end) : end;
-	while (at < end) {
-		if (candidate_at(at, end, &c) && (checks(&c) || looks_meant(&c))) {
-			for (size_t i = (size_t)(at - begin); begin + i < c.end; i++)
-				if (is_alnum(text->data[i]))
-					text->data[i] = 'X';
-			at = word_begin(c.end, end);
-		} else {
-			at = next_start(begin, at, end);
-		}
+	bool any = false;
+	for (const uint8_t *at = word_begin(seen.data, end); at < end;
+	     at = next_start(seen.data, at, end)) {
+		if (!candidate_at(at, end, &c) || !(checks(&c) || looks_meant(&c)))
+			continue;
+		any = true;
+		for (size_t i = 0; text && i < TOKEN_SYMBOLS; i++)
+			text[c.at[i] - seen.data] = 'X';
 	}
 	mem_wipe(&c, sizeof(c));
+	return any;
+}
+
+/* An encoded word (RFC 2047 2): its encoding, "b" or "q", and its payload; *rest behind it. */
+static bool encoded_word(struct bytes *rest, int *encoding_out, struct bytes *payload_out)
+{
+	const uint8_t *at, *end = rest->data + rest->len;
+	while ((at = bytes_find(*rest, bytes_of_text("=?"))) != NULL) {
+		*rest = bytes_of(at + 2, (size_t)(end - at - 2));
+		size_t most = rest->len < ENCODED_WORD_MAX ? rest->len : ENCODED_WORD_MAX;
+		const uint8_t *mark = most ? memchr(rest->data, '?', most) : NULL;
+		if (!mark || end - mark < 3 || mark[2] != '?')
+			continue;
+		struct bytes payload = bytes_of(mark + 3, (size_t)(end - mark - 3));
+		const uint8_t *close = payload.len ? memchr(payload.data, '?', payload.len) : NULL;
+		if (!close)
+			return false;
+		*encoding_out = mark[1] | 0x20;
+		*payload_out = bytes_of(payload.data, (size_t)(close - payload.data));
+		*rest = bytes_of(close, (size_t)(end - close));
+		return true;
+	}
+	return false;
+}
+
+static void decode_word(int encoding, struct bytes payload, struct buf *out)
+{
+	if (encoding == 'b') {
+		if (base64_read(payload, out))
+			buf_add_byte(out, '\n');
+		return;
+	}
+	for (size_t i = 0; i < payload.len; i++)
+		buf_add_byte(out, payload.data[i] == '_' ? ' ' : payload.data[i]);
+}
+
+/* A token may be hidden in encoded words, and cut by their ends: they are read as one, and all overwritten. */
+static void redact_encoded(struct bytes seen, uint8_t *text)
+{
+	struct buf joined = BUF_SECRET;
+	struct bytes rest = seen, payload;
+	int encoding;
+	while (encoded_word(&rest, &encoding, &payload))
+		decode_word(encoding, payload, &joined);
+	rest = seen;
+	if (redact_plain(buf_bytes(&joined), NULL))
+		while (encoded_word(&rest, &encoding, &payload))
+			memset(text + (payload.data - seen.data), 'X', payload.len);
+	buf_free(&joined);
+}
+
+void token_redact(struct buf *text)
+{
+	if (!text->len)
+		return;
+	/* Looked for in a copy, so that what is overwritten hides no other that overlaps it. */
+	struct buf copy = BUF_SECRET;
+	buf_add(&copy, text->data, text->len);
+	redact_plain(buf_bytes(&copy), text->data);
+	redact_encoded(buf_bytes(&copy), text->data);
+	buf_free(&copy);
 }

@@ -40,8 +40,8 @@ enum token_found token_find(struct bytes text, const uint8_t *pin, struct token 
 
 /*
  * Overwrites every letter and digit of a token by "X", in place: "XXXXX-XXXXX-XXXXX-XXXXX-XXXXX". What counts is the check symbol
- * alone, in any form, and also five groups that were meant as a token and are mistyped: for quarantined headers.
- * Encoded words (RFC 2047) are to be decoded first.
+ * alone, in any form, and also five groups that were meant as a token and are mistyped: for quarantined headers. Where encoded
+ * words (RFC 2047) hold one between them, all of them are overwritten.
  */
 void token_redact(struct buf *text);
 

@@ -431,6 +431,10 @@ static void test_find_linear(void **state)
 static void test_redact(void **state)
 {
 	(void)state;
+	struct buf unused = BUF_INIT;
+	struct token token;
+	token_redact(&unused);
+	assert_int_equal(token_find(buf_bytes(&unused), pin, &token), TOKEN_NONE);
 	static const struct {
 		const char *before, *after;
 	} cases[] = {
@@ -439,6 +443,14 @@ static void test_redact(void **state)
 		{ "a 000g4 0r40m 30e20 928t5 cy4tr b", "a XXXXX XXXXX XXXXX XXXXX XXXXX b" },
 		{ "x=000G40R40M30E20928T5CY4TR;", "x=XXXXXXXXXXXXXXXXXXXXXXXXX;" },
 		{ "000G4-0R40M-30E20-928T5-CY4TC", "XXXXX-XXXXX-XXXXX-XXXXX-XXXXX" },
+		{ "Subject: =?utf-8?B?VG9rZW4gMDAwRzQtMFI0ME0tMzBFMjAtOTI4VDUtQ1k0VFI=?=",
+		    "Subject: =?utf-8?B?XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX?=" },
+		{ "Subject: =?utf-8?B?VG9rZW4gMDAwRzQtMFI0ME0tMzBFMjA=?=\r\n =?utf-8?B?LTkyOFQ1LUNZNFRSIG9r?=",
+		    "Subject: =?utf-8?B?XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX?=\r\n =?utf-8?B?XXXXXXXXXXXXXXXXXXXX?=" },
+		{ "Subject: =?utf-8?Q?Token_000G4-0R40M-30?=\r\n =?utf-8?Q?E20-928T5-CY4TR?=",
+		    "Subject: =?utf-8?Q?XXXXXXXXXXXXXXXXXXXX?=\r\n =?utf-8?Q?XXXXXXXXXXXXXXX?=" },
+		{ "Subject: =?utf-8?B?R29vZCBtb3JuaW5n?=",
+		    "Subject: =?utf-8?B?R29vZCBtb3JuaW5n?=" },
 		{ "Message-ID: <20261122.abc@example.org>",
 		    "Message-ID: <20261122.abc@example.org>" },
 		{ "", "" },
