@@ -129,32 +129,54 @@ void assuan_add_escaped(struct buf *out, const char *text)
 	}
 }
 
+static const char agent_conf[] = "# Nothing here ever asks a person.\n"
+				 "pinentry-program /bin/false\n"
+				 "allow-preset-passphrase\n"
+				 "default-cache-ttl 2000000000\n"
+				 "max-cache-ttl 2000000000\n"
+				 "no-allow-external-cache\n";
+
+/* Otherwise each use of a key whose passphrase is cached takes as long as one guess: a third of a second. */
+static const char agent_daily_conf[] = "s2k-count 1048576\n";
+
+static const char gpg_conf[] = "no-autostart\n"
+			       "charset utf-8\n"
+			       "disable-dirmngr\n"
+			       "no-auto-key-retrieve\n"
+			       "no-auto-key-locate\n"
+			       "cert-digest-algo SHA512\n"
+			       "personal-digest-preferences SHA512 SHA384 SHA256\n";
+
+static enum err agent_conf_write(const char *home, bool daily)
+{
+	struct buf conf = BUF_INIT;
+	enum err err;
+
+	buf_addf(&conf, "%s%s", agent_conf, daily ? agent_daily_conf : "");
+	err = home_write(home, "gpg-agent.conf", buf_bytes(&conf));
+	buf_free(&conf);
+	return err;
+}
+
 enum err agent_prepare(const char *home)
 {
-	static const char agent_conf[] = "# Nothing here ever asks a person.\n"
-					 "pinentry-program /bin/false\n"
-					 "allow-preset-passphrase\n"
-					 "default-cache-ttl 2000000000\n"
-					 "max-cache-ttl 2000000000\n"
-					 "no-allow-external-cache\n";
-	static const char gpg_conf[] = "no-autostart\n"
-				       "charset utf-8\n"
-				       "disable-dirmngr\n"
-				       "no-auto-key-retrieve\n"
-				       "no-auto-key-locate\n"
-				       "cert-digest-algo SHA512\n"
-				       "personal-digest-preferences SHA512 SHA384 SHA256\n";
 	char *socket_path = NULL;
 	enum err err;
 
 	if ((err = file_make_dir(home, 0700)) || (err = agent_socket(home, &socket_path)) ||
-	    (err = home_clear_locks(home)) ||
-	    (err = home_write(home, "gpg-agent.conf", bytes_of_text(agent_conf))))
+	    (err = home_clear_locks(home)) || (err = agent_conf_write(home, true)))
 		goto out;
 	err = home_write(home, "gpg.conf", bytes_of_text(gpg_conf));
 out:
 	str_free(&socket_path);
 	return err;
+}
+
+enum err agent_harden(const char *home)
+{
+	enum err err = agent_conf_write(home, false);
+
+	return err ? err : agent_reload(home);
 }
 
 /* The agent's pid, or 0. */
@@ -253,6 +275,8 @@ _Noreturn static void child_start(
 		_exit(1);
 	for (int number = 1; number < NSIG; number++)
 		(void)signal(number, SIG_DFL);
+	/* Supervised it forgets this itself, and a client that is gone would end it. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	pid_write(env->pid, getpid());

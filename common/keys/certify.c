@@ -113,9 +113,12 @@ static enum err sign_key(
 	struct op op;
 	enum err err;
 
+	if ((err = signer_find(home, options->signer)))
+		return err;
 	for (const char *const *id = options->user_ids; *id; id++)
 		buf_addf(&user_ids, "%s%s", id == options->user_ids ? "" : "\n", *id);
-	if ((err = op_open(&op, home)) || (err = op_sign_by(&op, home, options->signer)))
+	op_open(&op, home);
+	if ((err = op_sign_by(&op)))
 		goto out;
 	op_arm();
 	error = gpgme_op_keysign(op.ctx, key, buf_text(&user_ids),
@@ -215,7 +218,7 @@ enum err keyhome_certify(struct keyhome *home, const char *fingerprint,
 
 	if (!home->throw_away)
 		return err_fail(ERR_SOFTWARE, "%s is no throw-away home", home->path);
-	if ((err = check_options(options)) || (err = key_get(home, fingerprint, 0, &key)) ||
+	if ((err = check_options(options)) || (err = key_known(home, fingerprint, &key)) ||
 	    (err = check_key(key, options)) || (err = conf_write(home, options)) ||
 	    (err = sign_key(home, key, options)) ||
 	    (err = read_back(home, fingerprint, options, key_out)))

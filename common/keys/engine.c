@@ -221,39 +221,53 @@ static void op_use_loopback(struct op *op)
 	gpgme_set_passphrase_cb(op->ctx, password_wanted, op);
 }
 
+void op_use_pinentry(struct op *op)
+{
+	gpgme_set_pinentry_mode(op->ctx, GPGME_PINENTRY_MODE_DEFAULT);
+	gpgme_set_passphrase_cb(op->ctx, NULL, NULL);
+}
+
 void op_use_password(struct op *op, struct bytes password)
 {
 	op->passwords[op->password_count++] = password;
 	op_use_loopback(op);
 }
 
-enum err op_open(struct op *op, const struct keyhome *home)
+enum err ctx_make(const char *path, gpgme_ctx_t *out)
 {
 	gpgme_error_t error;
 
-	assert(engine.pid == getpid());
-	*op = (struct op){ .home = home };
-	if ((error = gpgme_new(&op->ctx)) ||
-	    (error =
-		    gpgme_ctx_set_engine_info(op->ctx, GPGME_PROTOCOL_OpenPGP, NULL, home->path)) ||
-	    (error = gpgme_set_ctx_flag(op->ctx, "full-status", "1")) ||
-	    (error = gpgme_set_ctx_flag(op->ctx, "no-symkey-cache", "1"))) {
-		op_close(op);
+	*out = NULL;
+	if ((error = gpgme_new(out)) ||
+	    (error = gpgme_ctx_set_engine_info(*out, GPGME_PROTOCOL_OpenPGP, NULL, path)) ||
+	    (error = gpgme_set_ctx_flag(*out, "full-status", "1")) ||
+	    (error = gpgme_set_ctx_flag(*out, "no-symkey-cache", "1")))
 		return err_fail(ERR_SYSTEM, "GPGME can't be used: %s", gpgme_strerror(error));
-	}
+	gpgme_set_offline(*out, 1);
+	return ERR_OK;
+}
+
+void op_open(struct op *op, struct keyhome *home)
+{
+	assert(engine.pid == getpid() && !home->busy);
+	*op = (struct op){ .ctx = home->ctx, .home = home };
+	home->busy = true;
 	gpgme_set_status_cb(op->ctx, status_seen, op);
-	gpgme_set_offline(op->ctx, 1);
+	gpgme_signers_clear(op->ctx);
+	gpgme_set_armor(op->ctx, 0);
 	if (home->loopback)
 		op_use_loopback(op);
-	else if (home->throw_away)
+	else
+		op_use_pinentry(op);
+	if (home->throw_away)
 		gpgme_set_pinentry_mode(op->ctx, GPGME_PINENTRY_MODE_ERROR);
-	return ERR_OK;
 }
 
 void op_close(struct op *op)
 {
-	if (op->ctx)
-		gpgme_release(op->ctx);
+	gpgme_set_status_cb(op->ctx, NULL, NULL);
+	gpgme_set_passphrase_cb(op->ctx, NULL, NULL);
+	op->home->busy = false;
 	buf_free(&op->status);
 	*op = (struct op){ 0 };
 }

@@ -40,15 +40,14 @@ static gpgme_error_t list_keys(struct op *op, const char *pattern, struct key_li
 	return error;
 }
 
-enum err key_list_read(const struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode,
-    struct key_list *out)
+enum err key_list_read(
+    struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, struct key_list *out)
 {
 	struct op op;
 	enum err err;
 
 	*out = (struct key_list){ 0 };
-	if ((err = op_open(&op, home)))
-		return err;
+	op_open(&op, home);
 	gpgme_set_keylist_mode(op.ctx, GPGME_KEYLIST_MODE_LOCAL | mode);
 	op_arm();
 	err = op_done(&op, list_keys(&op, pattern, out), "look up a key", ERR_TEMPORARY);
@@ -67,7 +66,7 @@ void key_list_free(struct key_list *list)
 }
 
 enum err key_get(
-    const struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, gpgme_key_t *out)
+    struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, gpgme_key_t *out)
 {
 	char *exact = strchr(pattern, '@') ? str_printf("<%s>", pattern) : str_dup(pattern);
 	gpgme_key_t best = NULL;
@@ -209,6 +208,21 @@ struct key_facts *key_facts_read(gpgme_key_t key)
 	return facts;
 }
 
+void key_forget(struct keyhome *home)
+{
+	gpgme_key_unref(home->known);
+	home->known = NULL;
+}
+
+enum err key_known(struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
+{
+	if (!home->known || !str_equal_case(home->known->fpr, fingerprint))
+		return key_get(home, fingerprint, 0, out);
+	*out = home->known;
+	gpgme_key_ref(*out);
+	return ERR_OK;
+}
+
 enum err keyhome_facts(
     struct keyhome *home, const char *pattern, bool secret, struct key_facts **facts_out)
 {
@@ -221,7 +235,12 @@ enum err keyhome_facts(
 		return err;
 	if (key && (!secret || key->secret))
 		*facts_out = key_facts_read(key);
-	gpgme_key_unref(key);
+	if (home->throw_away && key) {
+		key_forget(home);
+		home->known = key;
+	} else {
+		gpgme_key_unref(key);
+	}
 	return ERR_OK;
 }
 
@@ -241,7 +260,8 @@ static enum err import_one(struct keyhome *home, struct bytes key, char fingerpr
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = data_from(key, &data)))
+	op_open(&op, home);
+	if ((err = data_from(key, &data)))
 		goto out;
 	op_arm();
 	if ((err = op_done(&op, gpgme_op_import(op.ctx, data), "import the key", ERR_DATA)))
@@ -284,6 +304,7 @@ enum err keyhome_import(struct keyhome *home, struct bytes key, struct key_facts
 	enum err err;
 
 	*facts_out = NULL;
+	key_forget(home);
 	if (summary.secret_keys)
 		return err_fail(ERR_DATA, "this holds a secret key");
 	if (summary.malformed || summary.public_keys != 1)
@@ -299,8 +320,7 @@ out:
 	return err;
 }
 
-enum err key_export(
-    const struct keyhome *home, const char *fingerprint, bool minimal, struct buf *out)
+enum err key_export(struct keyhome *home, const char *fingerprint, bool minimal, struct buf *out)
 {
 	gpgme_export_mode_t mode = minimal ? GPGME_EXPORT_MODE_MINIMAL : 0;
 	struct buf key = BUF_INIT;
@@ -309,7 +329,8 @@ enum err key_export(
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = data_into(&sink, &data)))
+	op_open(&op, home);
+	if ((err = data_into(&sink, &data)))
 		goto out;
 	op_arm();
 	err = op_done(
@@ -332,9 +353,8 @@ enum err keyhome_export(struct keyhome *home, const char *fingerprint, struct bu
 	return key_export(home, fingerprint, true, out);
 }
 
-enum err op_sign_by(struct op *op, struct keyhome *home, const char *fingerprint)
+enum err signer_find(struct keyhome *home, const char *fingerprint)
 {
-	gpgme_error_t error;
 	enum err err;
 
 	if (!home->signer || !str_equal_case(home->signer->fpr, fingerprint)) {
@@ -345,19 +365,24 @@ enum err op_sign_by(struct op *op, struct keyhome *home, const char *fingerprint
 	}
 	if (!home->signer)
 		return err_fail(ERR_UNAVAILABLE, "the signing key %s is not here", fingerprint);
-	if ((error = gpgme_signers_add(op->ctx, home->signer)))
-		return err_fail(ERR_SYSTEM, "GPGME: %s", gpgme_strerror(error));
 	return ERR_OK;
 }
 
+enum err op_sign_by(struct op *op)
+{
+	gpgme_error_t error = gpgme_signers_add(op->ctx, op->home->signer);
+
+	return error ? err_fail(ERR_SYSTEM, "GPGME: %s", gpgme_strerror(error)) : ERR_OK;
+}
+
 enum err key_encryption_subkey(
-    const struct keyhome *home, const char *fingerprint, char out[FINGERPRINT_SIZE + 1])
+    struct keyhome *home, const char *fingerprint, char out[FINGERPRINT_SIZE + 1])
 {
 	gpgme_subkey_t best = NULL;
 	gpgme_key_t key = NULL;
 	enum err err;
 
-	if ((err = key_get(home, fingerprint, 0, &key)))
+	if ((err = key_known(home, fingerprint, &key)))
 		return err;
 	for (gpgme_subkey_t s = key && is_current(key) ? key->subkeys : NULL; s; s = s->next)
 		if (s->can_encrypt && !s->revoked && !s->expired && !s->invalid && !s->disabled &&

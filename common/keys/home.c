@@ -115,8 +115,7 @@ static enum err import_image(struct keyhome *home, struct bytes keys)
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)))
-		goto out;
+	op_open(&op, home);
 	if ((err = data_from(keys, &data)))
 		goto out;
 	op_arm();
@@ -163,7 +162,8 @@ enum err keyhome_make(const char *parent, const char *agent_home, struct bytes p
 	home->decompressed_max = decompressed_max;
 	home->agent_home = str_dup(agent_home);
 	conf_make(home);
-	if ((err = check_public(public_keys)) || (err = redirect_write(home)) ||
+	if ((err = ctx_make(home->path, &home->ctx)) || (err = check_public(public_keys)) ||
+	    (err = redirect_write(home)) ||
 	    (err = home_write(home->path, "gpg.conf", buf_bytes(&home->conf))) ||
 	    (err = import_image(home, public_keys)))
 		goto out;
@@ -180,6 +180,7 @@ enum err keyhome_reset(struct keyhome *home)
 
 	if (!home->throw_away)
 		return err_fail(ERR_SOFTWARE, "%s is no throw-away home", home->path);
+	key_forget(home);
 	if ((err = home_clear_locks(home->path)))
 		return err;
 	return home_write(home->path, "pubring.kbx", buf_bytes(&home->image));
@@ -188,6 +189,7 @@ enum err keyhome_reset(struct keyhome *home)
 enum err keyhome_open(const char *path, bool loopback, struct keyhome **out)
 {
 	const char *where = path ? path : gpgme_get_dirinfo("homedir");
+	struct keyhome *home;
 	enum err err;
 
 	*out = NULL;
@@ -195,9 +197,12 @@ enum err keyhome_open(const char *path, bool loopback, struct keyhome **out)
 		return err_fail(ERR_UNAVAILABLE, "gpgconf does not say where the GnuPG home is");
 	if ((err = file_make_dir(where, 0700)))
 		return err;
-	*out = home_new(str_dup(where));
-	(*out)->loopback = loopback;
-	return ERR_OK;
+	home = home_new(str_dup(where));
+	home->loopback = loopback;
+	if ((err = ctx_make(home->path, &home->ctx)))
+		keyhome_close(&home);
+	*out = home;
+	return err;
 }
 
 const char *keyhome_path(const struct keyhome *home)
@@ -231,6 +236,9 @@ void keyhome_close(struct keyhome **home)
 	if (h->throw_away)
 		throw_away(h);
 	gpgme_key_unref(h->signer);
+	key_forget(h);
+	if (h->ctx)
+		gpgme_release(h->ctx);
 	buf_free(&h->conf);
 	buf_free(&h->image);
 	str_free(&h->agent_home);

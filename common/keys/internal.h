@@ -8,6 +8,8 @@
 
 struct keyhome {
 	char *path;
+	gpgme_ctx_t ctx; /* one for all: GPGME runs "gpg --version" for each */
+	bool busy;       /* an operation is open */
 	bool throw_away; /* an authority home: ours, redirected, public keys only */
 	bool loopback;   /* passphrases come from the calls */
 	size_t decompressed_max;
@@ -16,14 +18,15 @@ struct keyhome {
 	struct buf conf;    /* throw_away: gpg.conf without what one certification adds */
 	struct buf image;   /* throw_away: pubring.kbx as keyhome_make left it */
 	gpgme_key_t signer; /* looked up last for signing */
+	gpgme_key_t known;  /* throw_away: looked at last; a home of ours changes by us alone */
 };
 
 unsigned engine_deadline(void);
 
-/* One operation: its own context, every status line that gpg wrote, and the passphrases it may use. */
+/* One operation: every status line that gpg wrote, and the passphrases it may use. */
 struct op {
 	gpgme_ctx_t ctx;
-	const struct keyhome *home;
+	struct keyhome *home;
 	struct buf status; /* "KEYWORD ARGS\n" each */
 	/* For loopback, in the order gpg asks; the last is given again. */
 	struct bytes passwords[2];
@@ -31,7 +34,9 @@ struct op {
 	bool killed; /* gpg did not end by itself */
 };
 
-CHECKED enum err op_open(struct op *op, const struct keyhome *home);
+CHECKED enum err ctx_make(const char *path, gpgme_ctx_t *out);
+/* One at a time in a home: look keys up before. */
+void op_open(struct op *op, struct keyhome *home);
 /* Around the calls that run gpg: the deadline holds between the two. */
 void op_arm(void);
 /*
@@ -47,6 +52,7 @@ bool op_status(
 bool op_saw(const struct op *op, const char *keyword);
 void op_close(struct op *op);
 /* Pinentry and its passphrase come from `password`, whatever the home says. */
+void op_use_pinentry(struct op *op);
 void op_use_password(struct op *op, struct bytes password);
 
 /* Bytes going into and coming out of gpg; the caller releases. A sink that is full makes the operation fail. */
@@ -63,21 +69,25 @@ struct key_list {
 	size_t count;
 };
 /* Every key that matches (`pattern` NULL: all). */
-CHECKED enum err key_list_read(const struct keyhome *home, const char *pattern,
-    gpgme_keylist_mode_t mode, struct key_list *out);
+CHECKED enum err key_list_read(
+    struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, struct key_list *out);
 void key_list_free(struct key_list *list);
 /* A key by fingerprint or address; NULL if there is none. `mode` adds to GPGME_KEYLIST_MODE_LOCAL. */
 CHECKED enum err key_get(
-    const struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, gpgme_key_t *out);
+    struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, gpgme_key_t *out);
+/* The same, without asking again for the key that was looked at last. */
+CHECKED enum err key_known(struct keyhome *home, const char *fingerprint, gpgme_key_t *out);
+void key_forget(struct keyhome *home);
 struct key_facts *key_facts_read(gpgme_key_t key);
-/* Adds the signer to the context, looked up once per home. */
-CHECKED enum err op_sign_by(struct op *op, struct keyhome *home, const char *fingerprint);
+/* Looks the signer up, once per home; then op_sign_by adds it to an operation. */
+CHECKED enum err signer_find(struct keyhome *home, const char *fingerprint);
+CHECKED enum err op_sign_by(struct op *op);
 /* "FPR!" of the current encryption subkey; ERR_DATA if there is none. */
 CHECKED enum err key_encryption_subkey(
-    const struct keyhome *home, const char *fingerprint, char out[FINGERPRINT_SIZE + 1]);
+    struct keyhome *home, const char *fingerprint, char out[FINGERPRINT_SIZE + 1]);
 /* Binary; with `minimal` only what the key says of itself. Appends. */
 CHECKED enum err key_export(
-    const struct keyhome *home, const char *fingerprint, bool minimal, struct buf *out);
+    struct keyhome *home, const char *fingerprint, bool minimal, struct buf *out);
 
 /* Where the agent of a home listens; malloc'ed. */
 CHECKED enum err agent_socket(const char *home, char **out);
@@ -90,6 +100,8 @@ gpgme_error_t assuan_last(const struct buf *answer, struct bytes *text_out);
 CHECKED enum err assuan_check(const struct buf *answer, const char *what);
 /* Text as one argument: %, blanks and controls escaped, "+" for a blank. */
 void assuan_add_escaped(struct buf *out, const char *text);
+/* Secret keys made in this home from now on are as costly to guess as gpg-agent likes (agent_prepare's are made for daily use). */
+CHECKED enum err agent_harden(const char *home);
 /* Does the agent of this home hold each of these secret keys protected (else in clear)? ERR_SOFTWARE if not so. */
 CHECKED enum err agent_check_protected(const char *home, gpgme_key_t key, bool wanted);
 

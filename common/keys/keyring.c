@@ -34,8 +34,7 @@ static enum err create_primary(struct keyhome *home, const char *user_id, unsign
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)))
-		return err;
+	op_open(&op, home);
 	op_use_password(&op, passphrase);
 	op_arm();
 	if ((err = op_done(&op,
@@ -53,37 +52,8 @@ out:
 	return err;
 }
 
-static enum err create_subkey(struct keyhome *home, const char *fingerprint,
-    const struct subkey_plan *plan, struct bytes passphrase)
-{
-	gpgme_key_t key = NULL;
-	struct op op;
-	enum err err;
-
-	if ((err = op_open(&op, home)))
-		return err;
-	op_use_password(&op, passphrase);
-	if ((err = key_get(home, fingerprint, 0, &key)))
-		goto out;
-	if (!key) {
-		err = op_unproved("make a key");
-		goto out;
-	}
-	op_arm();
-	err = op_done(&op,
-	    gpgme_op_createsubkey(
-		op.ctx, key, plan->algorithm, 0, 0, create_flags(plan->flags, passphrase)),
-	    "make a subkey", ERR_UNAVAILABLE);
-	if (!err && !op_saw(&op, "KEY_CREATED"))
-		err = op_unproved("make a subkey");
-out:
-	gpgme_key_unref(key);
-	op_close(&op);
-	return err;
-}
-
 /* The key as it is now in the home, with its secret parts. */
-static enum err secret_get(const struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
+static enum err secret_get(struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
 {
 	enum err err = key_get(home, fingerprint, WHOLE_MODE, out);
 
@@ -92,6 +62,29 @@ static enum err secret_get(const struct keyhome *home, const char *fingerprint, 
 		*out = NULL;
 		err = err_fail(ERR_NOUSER, "the secret key %s is not here", fingerprint);
 	}
+	return err;
+}
+
+static enum err create_subkey(struct keyhome *home, const char *fingerprint,
+    const struct subkey_plan *plan, struct bytes passphrase)
+{
+	gpgme_key_t key = NULL;
+	struct op op;
+	enum err err;
+
+	if ((err = secret_get(home, fingerprint, &key)))
+		return err;
+	op_open(&op, home);
+	op_use_password(&op, passphrase);
+	op_arm();
+	err = op_done(&op,
+	    gpgme_op_createsubkey(
+		op.ctx, key, plan->algorithm, 0, 0, create_flags(plan->flags, passphrase)),
+	    "make a subkey", ERR_UNAVAILABLE);
+	if (!err && !op_saw(&op, "KEY_CREATED"))
+		err = op_unproved("make a subkey");
+	gpgme_key_unref(key);
+	op_close(&op);
 	return err;
 }
 
@@ -140,20 +133,18 @@ enum err keyring_set_password(struct keyhome *home, const char *fingerprint,
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)))
+	if ((err = secret_get(home, fingerprint, &key)))
 		return err;
+	op_open(&op, home);
 	if (old_password.len)
 		op_use_password(&op, old_password);
 	op_use_password(&op, new_password);
-	if ((err = secret_get(home, fingerprint, &key)))
-		goto out;
 	op_arm();
-	if ((err = op_done(&op, gpgme_op_passwd(op.ctx, key, 0), "set the password", ERR_DENIED)))
-		goto out;
-	err = agent_check_protected(home->path, key, new_password.len > 0);
-out:
-	gpgme_key_unref(key);
+	err = op_done(&op, gpgme_op_passwd(op.ctx, key, 0), "set the password", ERR_DENIED);
 	op_close(&op);
+	if (!err)
+		err = agent_check_protected(home->path, key, new_password.len > 0);
+	gpgme_key_unref(key);
 	return err;
 }
 
@@ -167,7 +158,8 @@ enum err keyring_export_secret(
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = data_into(&sink, &data)))
+	op_open(&op, home);
+	if ((err = data_into(&sink, &data)))
 		goto out;
 	op_use_password(&op, password);
 	op_arm();
@@ -195,7 +187,8 @@ static enum err import_secret(struct keyhome *home, struct bytes key)
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = data_from(key, &data)))
+	op_open(&op, home);
+	if ((err = data_from(key, &data)))
 		goto out;
 	gpgme_set_passphrase_cb(op.ctx, NULL, NULL);
 	gpgme_set_pinentry_mode(op.ctx, GPGME_PINENTRY_MODE_ERROR);
@@ -237,8 +230,8 @@ enum err keyring_import_secret(
 }
 
 /* gpg itself, for what GPGME has no call for; its status lines go to `status_out`. */
-static enum err gpg_run(const struct keyhome *home, const char *const arguments[],
-    struct bytes input, struct buf *out, struct buf *status_out)
+static enum err gpg_run(struct keyhome *home, const char *const arguments[], struct bytes input,
+    struct buf *out, struct buf *status_out)
 {
 	static const char *const start[] = { "gpg", "--batch", "--no-tty", "--quiet", "--status-fd",
 		"2", "--homedir" };
@@ -327,7 +320,7 @@ enum err keyring_set_ultimate(struct keyhome *home, const char *fingerprint)
 	return err;
 }
 
-static enum err forget_password(const struct keyhome *home, gpgme_key_t key)
+static enum err forget_password(struct keyhome *home, gpgme_key_t key)
 {
 	struct buf lines = BUF_INIT, answer = BUF_INIT;
 	enum err err;
@@ -344,7 +337,6 @@ static enum err forget_password(const struct keyhome *home, gpgme_key_t key)
 
 enum err keyring_unlock(struct keyhome *home, const char *fingerprint, const struct bytes *password)
 {
-	struct keyhome asking = { .path = home->path };
 	struct buf signature = BUF_INIT;
 	struct sink sink = { .out = &signature, .max = SIZE_MAX };
 	gpgme_data_t text = NULL, out = NULL;
@@ -352,14 +344,21 @@ enum err keyring_unlock(struct keyhome *home, const char *fingerprint, const str
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, &asking)) || (err = secret_get(home, fingerprint, &key)) ||
-	    (err = forget_password(home, key)) ||
-	    (err = data_from(bytes_of_text("Countersign"), &text)) ||
+	if ((err = secret_get(home, fingerprint, &key)))
+		return err;
+	if ((err = forget_password(home, key))) {
+		gpgme_key_unref(key);
+		return err;
+	}
+	op_open(&op, home);
+	if ((err = data_from(bytes_of_text("Countersign"), &text)) ||
 	    (err = data_into(&sink, &out)))
 		goto out;
 	gpgme_signers_add(op.ctx, key);
 	if (password)
 		op_use_password(&op, *password);
+	else
+		op_use_pinentry(&op);
 	op_arm();
 	err = op_done(&op, gpgme_op_sign(op.ctx, text, out, GPGME_SIG_MODE_DETACH),
 	    "unlock the key", ERR_DENIED);

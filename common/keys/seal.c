@@ -28,9 +28,12 @@ static enum err encrypt(struct keyhome *home, const char *signer, const char *re
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = key_encryption_subkey(home, recipient, subkey)) ||
-	    (signer && (err = op_sign_by(&op, home, signer))) ||
-	    (err = data_from(content, &plain)) || (err = data_into(&sink, &cipher)))
+	if ((err = key_encryption_subkey(home, recipient, subkey)) ||
+	    (signer && (err = signer_find(home, signer))))
+		return err;
+	op_open(&op, home);
+	if ((signer && (err = op_sign_by(&op))) || (err = data_from(content, &plain)) ||
+	    (err = data_into(&sink, &cipher)))
 		goto out;
 	gpgme_set_armor(op.ctx, 1);
 	op_arm();
@@ -95,8 +98,11 @@ static enum err sign(struct keyhome *home, const char *signer, struct bytes cont
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = op_sign_by(&op, home, signer)) ||
-	    (err = data_from(content, &plain)) || (err = data_into(&sink, &signature)))
+	if ((err = signer_find(home, signer)))
+		return err;
+	op_open(&op, home);
+	if ((err = op_sign_by(&op)) || (err = data_from(content, &plain)) ||
+	    (err = data_into(&sink, &signature)))
 		goto out;
 	gpgme_set_armor(op.ctx, 1);
 	op_arm();

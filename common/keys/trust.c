@@ -81,7 +81,7 @@ static gpgme_error_t converse(void *hook, const char *keyword, const char *args,
 	return 0;
 }
 
-static enum err authority_get(const struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
+static enum err authority_get(struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
 {
 	enum err err = key_get(home, fingerprint, GPGME_KEYLIST_MODE_SIGS, out);
 
@@ -98,8 +98,10 @@ static enum err sign_locally(
 	struct op op;
 	enum err err;
 
-	if ((err = op_open(&op, home)) || (err = op_sign_by(&op, home, signer)) ||
-	    (err = data_into(&sink, &data)))
+	if ((err = signer_find(home, signer)))
+		return err;
+	op_open(&op, home);
+	if ((err = op_sign_by(&op)) || (err = data_into(&sink, &data)))
 		goto out;
 	op_arm();
 	err = op_done(&op, gpgme_op_interact(op.ctx, authority, 0, converse, &dialogue, data),

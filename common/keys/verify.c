@@ -101,8 +101,8 @@ enum err keyhome_decrypt(struct keyhome *home, struct bytes armored_or_binary, s
 	enum err err;
 
 	*signatures_out = (struct signatures){ 0 };
-	if ((err = op_open(&op, home)) || (err = data_from(armored_or_binary, &cipher)) ||
-	    (err = data_into(&sink, &plain)))
+	op_open(&op, home);
+	if ((err = data_from(armored_or_binary, &cipher)) || (err = data_into(&sink, &plain)))
 		goto out;
 	op_arm();
 	err = op_done(&op, gpgme_op_decrypt_verify(op.ctx, cipher, plain), "decrypt", ERR_DATA);
@@ -147,7 +147,8 @@ enum err keyhome_verify(struct keyhome *home, struct bytes text, struct bytes si
 	enum err err;
 
 	*signatures_out = (struct signatures){ 0 };
-	if ((err = op_open(&op, home)) || (err = data_from(detached ? signature : text, &from)) ||
+	op_open(&op, home);
+	if ((err = data_from(detached ? signature : text, &from)) ||
 	    (detached && (err = data_from(text, &signed_text))) ||
 	    (!detached && (err = data_into(&sink, &plain))))
 		goto out;
