@@ -280,11 +280,12 @@ static void issuers_collect(struct bytes key, struct issuers *own)
 {
 	struct packet p;
 	struct signature s;
-	bool bad, named;
+	bool bad, named, behind_subkey = false;
 	*own = (struct issuers){ 0 };
 	while (packet_next(&key, &p, &bad) && !own->full)
-		if (p.tag == PACKET_SIGNATURE && signature_read(p.body, &s) &&
-		    s.type == SIGNATURE_SUBKEY)
+		if (p.tag != PACKET_SIGNATURE)
+			behind_subkey = p.tag == PACKET_SUBKEY;
+		else if (behind_subkey && signature_read(p.body, &s) && s.type == SIGNATURE_SUBKEY)
 			own->full = issuers_any(&s, issuer_add, own, &named);
 }
 
