@@ -3,6 +3,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/when.h"
+#include "client/ask.h"
 #include "client/level.h"
 #include "client/opening.h"
 #include "client/password.h"
@@ -106,6 +107,32 @@ static enum err copy_local(struct keyhome *from, struct keyhome *to, const char 
 	return e;
 }
 
+/* gpg made one beside the new key: where gpg would look for it, the user finds it too. */
+static enum err copy_revocation(const struct opening *o)
+{
+	char *name = str_printf("openpgp-revocs.d/%s.rev", o->request.fingerprint),
+	     *from = path_join(keyhome_path(o->home), name),
+	     *to = path_join(keyhome_path(o->user), name),
+	     *directory = path_join(keyhome_path(o->user), "openpgp-revocs.d");
+	struct buf certificate = BUF_INIT;
+	enum err e = ERR_OK;
+
+	if (!file_exists(from) || file_exists(to))
+		goto out;
+	e = file_read(from, CONFIRMATION_BYTES_MAX, &certificate);
+	if (e == ERR_OK)
+		e = file_make_dir(directory, 0700);
+	if (e == ERR_OK)
+		e = file_write(to, 0600, buf_bytes(&certificate));
+out:
+	buf_free(&certificate);
+	str_free(&name);
+	str_free(&from);
+	str_free(&to);
+	str_free(&directory);
+	return e;
+}
+
 /* P7.1: the keyset enters the user's home. All of it may be done twice. */
 static enum err transfer(struct opening *o)
 {
@@ -121,6 +148,8 @@ static enum err transfer(struct opening *o)
 		e = copy_local(o->home, o->user, o->request.fingerprint);
 	if (e == ERR_OK)
 		e = copy_local(o->home, o->user, o->request.authority);
+	if (e == ERR_OK)
+		e = copy_revocation(o);
 	if (e == ERR_OK)
 		e = keyhome_facts(o->user, o->request.fingerprint, true, &facts);
 	if (e == ERR_OK && facts == NULL)
@@ -156,9 +185,11 @@ enum err install(struct opening *o)
 	enum err e = prepare(o, &confirmation);
 
 	if (e == ERR_OK && o->request.own_home == NULL) {
+		ask_progress("Installing your keys");
 		e = protect(o);
 		if (e == ERR_OK)
 			e = transfer(o);
+		ask_progress_end(e == ERR_OK);
 	}
 	if (e == ERR_OK)
 		e = keep_keyset(o, &confirmation);

@@ -158,6 +158,15 @@ void local_profile_clear(struct local_profile *profile)
 	record_clear(profile_fields, profile);
 }
 
+void local_agent_stop(const char *home)
+{
+	char *text = str_dup(err_text());
+
+	agent_stop(home);
+	(void)err_fail(ERR_SOFTWARE, "%s", text);
+	str_free(&text);
+}
+
 enum err local_scratch_make(char **path_out)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -182,7 +191,7 @@ void local_scratch_remove(char **path)
 {
 	if (*path == NULL)
 		return;
-	agent_stop(*path);
+	local_agent_stop(*path);
 	if (file_remove_tree(*path) != ERR_OK)
 		journal_warning("%s", err_text());
 	str_free(path);

@@ -97,6 +97,8 @@ CHECKED enum err local_profile_load(struct local_profile *out); /* empty if ther
 CHECKED enum err local_profile_save(const struct local_profile *profile);
 void local_profile_clear(struct local_profile *profile);
 
+/* Ends the agent of a home, and leaves err_text() as it was. */
+void local_agent_stop(const char *home);
 /* An empty directory for throw-away GnuPG homes, removed by local_scratch_remove with what runs in it. */
 CHECKED enum err local_scratch_make(char **path_out);
 void local_scratch_remove(char **path);

@@ -8,7 +8,6 @@
 #include "client/local.h"
 #include "client/localroom.h"
 #include "client/record.h"
-#include "keys/agent.h"
 
 #define LEFTOVER_SECONDS 86400
 
@@ -95,7 +94,7 @@ enum err local_request_remove(const char *id)
 		return e;
 	home = path_join(dir, "h");
 	if (file_exists(home))
-		agent_stop(home);
+		local_agent_stop(home);
 	e = file_remove_tree(dir);
 	str_free(&home);
 	str_free(&dir);

@@ -17,8 +17,7 @@ void opening_clear(struct opening *o)
 		buf_free(&o->messages[i]);
 		buf_free(&o->cleartexts[i]);
 	}
-	keyhome_close(&o->home);
-	keyhome_close(&o->user);
+	opening_close_homes(o);
 	local_request_clear(&o->request);
 	local_keyset_clear(&o->keyset);
 	str_free(&o->hash);

@@ -48,6 +48,7 @@ CHECKED enum err install(struct opening *o);
 /* What is left once the keyset's record is there: levels, confirmation, the pending directory. Does nothing twice. */
 CHECKED enum err install_finish(const struct options *options, struct local_keyset *keyset);
 
+void opening_close_homes(struct opening *o);
 void opening_clear(struct opening *o);
 
 /* P7.6. `password` as the keyset has it, or NULL: asked for. Writes --key-file, or offers a file where Thunderbird is. */

@@ -24,8 +24,10 @@ static enum err open_homes(struct opening *o)
 	return e;
 }
 
-static void close_homes(struct opening *o)
+void opening_close_homes(struct opening *o)
 {
+	if (o->home != NULL)
+		local_agent_stop(keyhome_path(o->home));
 	keyhome_close(&o->home);
 	keyhome_close(&o->user);
 }
@@ -321,7 +323,7 @@ static enum err find_request(struct opening *o)
 			if (found) {
 				memset(&list[i], 0, sizeof(list[i]));
 			} else {
-				close_homes(o);
+				opening_close_homes(o);
 				buf_clear(&o->password);
 				memset(&o->request, 0, sizeof(o->request));
 			}

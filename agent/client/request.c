@@ -179,26 +179,6 @@ enum err making_keep(struct making *m)
 	return e;
 }
 
-/* Kept from here on: the authority, the user's address and name for the next time. */
-static enum err remember(struct making *m)
-{
-	enum err e;
-
-	m->authority.accepted = when_now();
-	e = local_authority_save(&m->authority);
-	if (e == ERR_OK)
-		e = local_profile_load(&m->profile);
-	if (e != ERR_OK)
-		return e;
-	str_free(&m->profile.address);
-	m->profile.address = str_dup(m->request.address);
-	if (m->request.name != NULL) {
-		str_free(&m->profile.name);
-		m->profile.name = str_dup(m->request.name);
-	}
-	return local_profile_save(&m->profile);
-}
-
 static void tell(const struct making *m)
 {
 	const char *output = m->options->output;
@@ -227,14 +207,14 @@ enum err making_send(struct making *m)
 	str_free(&m->request.refusal);
 	e = local_request_save(&m->request);
 	if (e == ERR_OK)
-		e = remember(m);
-	if (e == ERR_OK)
 		tell(m);
 	return e;
 }
 
 void making_clear(struct making *m)
 {
+	if (m->home != NULL)
+		local_agent_stop(keyhome_path(m->home));
 	keyhome_close(&m->home);
 	keyhome_close(&m->own);
 	prior_close(&m->prior);
@@ -272,6 +252,26 @@ static enum err offer_removal(void)
 	return e;
 }
 
+/* Kept from here on: the authority, the user's address and name for the next time. */
+static enum err remember(struct making *m)
+{
+	enum err e;
+
+	m->authority.accepted = when_now();
+	e = local_authority_save(&m->authority);
+	if (e == ERR_OK)
+		e = local_profile_load(&m->profile);
+	if (e != ERR_OK)
+		return e;
+	str_free(&m->profile.address);
+	m->profile.address = str_dup(m->request.address);
+	if (m->request.name != NULL) {
+		str_free(&m->profile.name);
+		m->profile.name = str_dup(m->request.name);
+	}
+	return local_profile_save(&m->profile);
+}
+
 static enum err prepare(struct making *m)
 {
 	enum err e = offer_removal();
@@ -295,7 +295,7 @@ static enum err make(struct making *m)
 	enum err (*const steps[])(struct making *) = { prepare, find_authority, find_token,
 		making_choose_keyset, making_choose_name, making_choose_level,
 		m->options->key != NULL ? take_own_key : make_key, making_write, making_keep,
-		making_send };
+		making_send, remember };
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -312,13 +312,14 @@ static void give_up(struct making *m, enum err why)
 	char *text = str_dup(err_text());
 
 	keyhome_close(&m->home);
-	if (m->kept && why == ERR_TEMPORARY)
-		why = err_fail(why,
+	if (m->kept && why == ERR_TEMPORARY) {
+		err_fail(why,
 		    "%s; the request is kept: `countersign request --again` sends it again", text);
-	else if (local_request_remove(m->request.id) != ERR_OK)
-		fprintf(stderr, "countersign: %s\n", err_text());
-	else
-		why = err_fail(why, "%s", text);
+	} else {
+		if (local_request_remove(m->request.id) != ERR_OK)
+			fprintf(stderr, "countersign: %s\n", err_text());
+		err_fail(why, "%s", text);
+	}
 	str_free(&text);
 }
 
