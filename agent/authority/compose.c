@@ -66,7 +66,7 @@ static void reply_text(const struct work *w, struct buf *out)
 		buf_addf(out,
 		    "What to do next: answer this mail, with the following line in your answer (most mail\n"
 		    "programs quote it by themselves). It shows that you can read mail for this key, and\n"
-		    "your colleagues will find the key from then on.\n\n%s\n\n"
+		    "your colleagues will find the key from then on.\n\nConfirmation: %s\n\n"
 		    "Import the attached files: your certified key and the security authority's key.\n",
 		    w->fresh->nonce);
 	else
@@ -110,11 +110,11 @@ static enum err reply_content(const struct work *w, struct buf *out)
 			{ .type = "application/pgp-keys",
 			    .name = "key.asc",
 			    .description = "Your certified key",
-			    .body = buf_bytes(&key) },
+			    .body = buf_bytes(&key), .literal = true },
 			{ .type = "application/pgp-keys",
 			    .name = "authority.asc",
 			    .description = "The security authority's key",
-			    .body = buf_bytes(&authority) },
+			    .body = buf_bytes(&authority), .literal = true },
 		};
 		struct part whole = { .type = "multipart/mixed",
 			.children = parts,

@@ -26,14 +26,24 @@ static const char usage[] =
 struct role {
 	const char *name;
 	int (*run)(const struct role_options *options);
+	bool no_new_privileges; /* not the sender: Postfix's sendmail is set-group-id (the nursery's filter brings its own) */
 };
 
 static const struct role roles[] = {
-	{ "keyring", keyring_main },
-	{ "worker", worker_main },
-	{ "sender", sender_main },
-	{ "intake", intake_main },
+	{ "keyring", keyring_main, true },
+	{ "worker", worker_main, true },
+	{ "sender", sender_main, false },
+	{ "intake", intake_main, true },
 };
+
+static int start_role(const struct role *role, const struct role_options *options)
+{
+	if (role->no_new_privileges && confine_no_new_privileges() != ERR_OK) {
+		role_report(false, err_text());
+		return err_exit_status(ERR_SYSTEM);
+	}
+	return role->run(options);
+}
 
 static enum journal_level level_of(const struct conf *conf)
 {
@@ -76,7 +86,7 @@ static int run_role(char *const argv[])
 	int status = err_exit_status(ERR_USAGE);
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
 		if (str_equal(roles[i].name, argv[0]))
-			status = roles[i].run(&o);
+			status = start_role(&roles[i], &o);
 	conf_free(&conf);
 	return status;
 }

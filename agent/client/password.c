@@ -79,7 +79,7 @@ static enum err change_password(struct change *c, const char *level)
 
 	if (!had && !has)
 		return ERR_OK;
-	if (has && (!had || c->options->level == NULL))
+	if (has && (!had || c->options->level == NULL || c->options->password_file != NULL))
 		e = password_choose(c->options, c->keyset.home, c->keyset.keyset, &c->will);
 	else if (has)
 		return ERR_OK; /* from high to medium or back: the password stays */

@@ -40,6 +40,6 @@ as alice countersign request --token-file "$T/alice/token" --authority-key "$T/c
 agent_once
 as alice countersign open --level low --submit "maildir:$T/mail/inbox" "$(reply_to alice@example.org)" >/dev/null
 as alice gpg --export alice@example.org >"$T/alice.gpg"
-echo "from sequoia" | sq encrypt --recipient-cert "$T/alice.gpg" -o "$T/to-alice" -
+echo "from sequoia" | sq encrypt --recipient-cert "$T/alice.gpg" -o "$T/to-alice"
 is "sq encrypts to a key that our client made, gpg decrypts" "$(as alice gpg --batch --quiet -d "$T/to-alice" 2>/dev/null)" "from sequoia"
 done_testing

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../lib/flow.sh"
 
 authority_new
+conf_set limits mails-per-address-day 1000
 card=$T/card.asc
 countersignctl authority export >"$card"
 user alice

@@ -23,9 +23,11 @@ outstanding() { countersignctl --json token list | python3 -c 'import json,sys; 
 # refused NAME CODE ADDRESS STILL < MAIL : STILL is how many outstanding tokens the address has afterwards
 refused() {
     local name=$1 code=$2 address=$3 still=$4 mail stored text
+    cat >"$T/mail.eml"
+    agent_once
     clear_sent
     stored=$(keysets)
-    deliver
+    deliver <"$T/mail.eml"
     agent_once
     mail=$(reply_to "$address")
     is "$code: $name" "$([ -n "$mail" ] && reason_of "$mail")" "$code"
@@ -38,8 +40,10 @@ refused() {
     is "$code: $name: tokens still outstanding" "$(outstanding "$address")" "$still"
 }
 silent() { # NAME < MAIL
+    cat >"$T/mail.eml"
+    agent_once
     clear_sent
-    deliver
+    deliver <"$T/mail.eml"
     agent_once
     is "silence: $1" "$(ls "$T/mail/outgoing/new" | wc -l)" 0
 }
@@ -79,7 +83,7 @@ lines alice@example.org "$alice" 2100-01-01T00:00:00Z | forge "$token" "$T/alice
 lines alice@example.org "$alice" "" "$alice" | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'for another authority' request-malformed alice@example.org 1
 { lines alice@example.org "$alice"; echo 'Favourite-Colour: blue'; } | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'an unknown field' request-malformed alice@example.org 1
 { lines alice@example.org "$alice"; echo 'Keyset: twice'; } | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'a field twice' request-malformed alice@example.org 1
-lines alice@example.org "$alice" | sed '$!{h;d};x;G' | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'fields missing' request-malformed alice@example.org 1
+lines alice@example.org "$alice" | sed '/^Created/d' | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'a field missing' request-malformed alice@example.org 1
 lines alice@example.org "$bob" | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'a fingerprint that is not the key' request-malformed alice@example.org 1
 lines alice@example.org "$alice" | forge "$token" "$T/alice.bin" | sed 's/^Keyset: .*/Keyset: changed/' | encrypted alice@example.org | silent 'a field changed after signing'
 
@@ -92,7 +96,7 @@ token=$(token_for alice@example.org)
 # ---- the key ----
 plain_mail alice@example.org "$token" "" | refused 'no key' key-missing alice@example.org 1
 plain_mail alice@example.org "$token" "$T/bob.asc" | refused 'the key of somebody else' key-missing alice@example.org 1
-second=$(as carol gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key 'Alice Example <alice@example.org>' ed25519 sign,cert 0 2>/dev/null; as carol gpg --list-keys --with-colons alice@example.org | awk -F: '/^fpr/{print $10; exit}')
+second=$(as carol gpg --batch --quiet --status-fd 1 --pinentry-mode loopback --passphrase '' --quick-gen-key 'Alice Example <alice@example.org>' ed25519 sign,cert 0 2>/dev/null | sed -n 's/.*KEY_CREATED . //p')
 as carol gpg --armor --export "$second" >"$T/second.asc"
 cat "$T/alice.asc" "$T/second.asc" >"$T/both.asc"
 plain_mail alice@example.org "$token" "$T/both.asc" | refused 'two keys of the same address' key-ambiguous alice@example.org 1
@@ -145,8 +149,7 @@ printf 'From: alice@example.org\nTo: sa@example.org\nSubject: Re\n\nConfirmation
 agent_once
 like "the keyset is active" "$(countersignctl user show alice@example.org)" active
 token=$(token_for alice@example.org)
-newkey=$(gpg_key alice 'Alice Example <alice@example.org>' rsa2048)
-new=$(as alice gpg --list-keys --with-colons alice@example.org | awk -F: '/^fpr/{f=$10} /^pub/{p=1} p&&/^fpr/{print $10; p=0}' | grep -v "$alice" | head -n 1)
+new=$(gpg_key alice 'Alice Example <alice@example.org>' rsa2048)
 as alice gpg --export "$new" >"$T/new.bin"
 lines alice@example.org "$new" | forge "$token" "$T/new.bin" | encrypted alice@example.org | refused 'the name of an active keyset' keyset-name-in-use alice@example.org 1
 lines alice@example.org "$new" "" "" second | forge "$token" "$T/new.bin" | encrypted alice@example.org | refused 'a further keyset without a signature' keyset-exists alice@example.org 1

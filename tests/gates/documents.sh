@@ -5,7 +5,7 @@ cd "$top"
 
 page_of() { ls docs/man/"$1".[0-9]; }
 # Every long option in a program's sources (getopt tables) is in its manual page.
-options_in() { grep -hoE '\{ *"[a-z][a-z-]+", *(no|required|optional)_argument' -r "$1" | sed -E 's/\{ *"([a-z-]+)".*/\1/' | sort -u; }
+options_in() { { grep -hoE '\{ *"[a-z][a-z-]+", *(no|required|optional)_argument' -r "$1"; grep -hoE '\{ *"--[a-z][a-z-]+", *(NULL|"[A-Z]+")' -r "$1"; } | sed -E 's/\{ *"-*([a-z-]+)".*/\1/' | sort -u; }
 while read -r program sources; do
     page=$(page_of "$program")
     ok "$program has a manual page" test -f "$page"

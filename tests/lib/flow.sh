@@ -2,6 +2,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 umask 077
+shopt -s lastpipe # `mail | refused …` counts in this shell
 T=$(mktemp -d "/dev/shm/cs-flow-XXXXXX")
 export PATH="$build:$PATH"
 export COUNTERSIGN_CONF="$T/sa/sa.conf"
@@ -79,10 +80,8 @@ as() {
 }
 # A key made by stock gpg for a user: fingerprint on standard output.
 gpg_key() { # WHO USER-ID [ALGO]
-    as "$1" gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key "$2" "${3:-ed25519}" sign,cert 0 2>/dev/null
-    local fpr
-    fpr=$(as "$1" gpg --list-keys --with-colons "$2" | awk -F: '/^fpr/{print $10; exit}')
-    local enc=cv25519
+    local fpr enc=cv25519
+    fpr=$(as "$1" gpg --batch --quiet --yes --status-fd 1 --pinentry-mode loopback --passphrase '' --quick-gen-key "$2" "${3:-ed25519}" sign,cert 0 2>/dev/null | sed -n 's/.*KEY_CREATED . //p')
     case ${3:-ed25519} in rsa*) enc=$3 ;; esac
     as "$1" gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-add-key "$fpr" "$enc" encr 0 2>/dev/null
     echo "$fpr"
