@@ -520,7 +520,6 @@ static enum err prove_all(const char *path)
 {
 	struct keyhome *home = NULL;
 	struct key_list list = { 0 };
-	size_t count = 0;
 	enum err err;
 
 	if ((err = keyhome_open(path, false, &home)) ||
@@ -528,12 +527,8 @@ static enum err prove_all(const char *path)
 		 GPGME_KEYLIST_MODE_WITH_SECRET | GPGME_KEYLIST_MODE_WITH_KEYGRIP, &list)))
 		goto out;
 	for (size_t i = 0; i < list.count && !err; i++)
-		if (list.keys[i]->secret) {
-			count++;
+		if (list.keys[i]->secret)
 			err = prove_key(home, list.keys[i]);
-		}
-	if (!err && count == 0)
-		err = err_fail(ERR_UNAVAILABLE, "there is no key in %s", path);
 out:
 	key_list_free(&list);
 	keyhome_close(&home);

@@ -103,7 +103,7 @@ enum err agent_ask(
 static char *pinentry_path(void)
 {
 	static const char option[] = "pinentry-program";
-	const char *home = gpgme_get_dirinfo("homedir");
+	const char *home = default_home();
 	char *path = home ? path_join(home, "gpg-agent.conf") : NULL, *program = NULL;
 	struct buf conf = BUF_INIT;
 	struct bytes rest, line;

@@ -42,6 +42,13 @@ const char *keyhome_engine_version(void)
 	return engine.version;
 }
 
+const char *default_home(void)
+{
+	const char *home = getenv("GNUPGHOME");
+
+	return home && *home ? home : gpgme_get_dirinfo("homedir");
+}
+
 static bool is_gpg(pid_t pid)
 {
 	char path[64], name[17] = "";

@@ -223,6 +223,19 @@ enum err key_known(struct keyhome *home, const char *fingerprint, gpgme_key_t *o
 	return ERR_OK;
 }
 
+enum err secret_get(struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
+{
+	enum err err = key_get(home, fingerprint,
+	    GPGME_KEYLIST_MODE_WITH_SECRET | GPGME_KEYLIST_MODE_WITH_KEYGRIP, out);
+
+	if (!err && (!*out || !(*out)->secret)) {
+		gpgme_key_unref(*out);
+		*out = NULL;
+		err = err_fail(ERR_NOUSER, "the secret key %s is not here", fingerprint);
+	}
+	return err;
+}
+
 enum err keyhome_facts(
     struct keyhome *home, const char *pattern, bool secret, struct key_facts **facts_out)
 {

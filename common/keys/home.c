@@ -188,7 +188,7 @@ enum err keyhome_reset(struct keyhome *home)
 
 enum err keyhome_open(const char *path, bool loopback, struct keyhome **out)
 {
-	const char *where = path ? path : gpgme_get_dirinfo("homedir");
+	const char *where = path ? path : default_home();
 	struct keyhome *home;
 	enum err err;
 

@@ -22,6 +22,8 @@ struct keyhome {
 };
 
 unsigned engine_deadline(void);
+/* GNUPGHOME or gpg's own default; NULL if gpgconf does not say. Borrowed. */
+const char *default_home(void);
 
 /* One operation: every status line that gpg wrote, and the passphrases it may use. */
 struct op {
@@ -77,6 +79,8 @@ CHECKED enum err key_get(
     struct keyhome *home, const char *pattern, gpgme_keylist_mode_t mode, gpgme_key_t *out);
 /* The same, without asking again for the key that was looked at last. */
 CHECKED enum err key_known(struct keyhome *home, const char *fingerprint, gpgme_key_t *out);
+/* With its secret parts and keygrips; ERR_NOUSER if they are not here. */
+CHECKED enum err secret_get(struct keyhome *home, const char *fingerprint, gpgme_key_t *out);
 void key_forget(struct keyhome *home);
 struct key_facts *key_facts_read(gpgme_key_t key);
 /* Looks the signer up, once per home; then op_sign_by adds it to an operation. */

@@ -8,8 +8,6 @@
 #include "keys/internal.h"
 #include "keys/keyring.h"
 
-#define WHOLE_MODE (GPGME_KEYLIST_MODE_WITH_SECRET | GPGME_KEYLIST_MODE_WITH_KEYGRIP)
-
 struct subkey_plan {
 	const char *algorithm;
 	unsigned flags;
@@ -49,19 +47,6 @@ static enum err create_primary(struct keyhome *home, const char *user_id, unsign
 		memcpy(fingerprint_out, result->fpr, 41);
 out:
 	op_close(&op);
-	return err;
-}
-
-/* The key as it is now in the home, with its secret parts. */
-static enum err secret_get(struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
-{
-	enum err err = key_get(home, fingerprint, WHOLE_MODE, out);
-
-	if (!err && (!*out || !(*out)->secret)) {
-		gpgme_key_unref(*out);
-		*out = NULL;
-		err = err_fail(ERR_NOUSER, "the secret key %s is not here", fingerprint);
-	}
 	return err;
 }
 

@@ -121,6 +121,9 @@ enum err keyring_trust_introducer(
 
 	if (strlen(signer) < 16 || !*domain || strpbrk(domain, "\n\r <>\\"))
 		return err_fail(ERR_SOFTWARE, "\"%s\" is no domain to trust", domain);
+	if ((err = secret_get(home, signer, &key)))
+		return err;
+	gpgme_key_unref(key);
 	if ((err = authority_get(home, authority, &key)) || is_introduced(key, signer, domain))
 		goto out;
 	if ((err = sign_locally(home, signer, key, domain)))
