@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/when.h"
 #include "client/ask.h"
+#include "client/password.h"
 #include "enroll/keyset.h"
 #include "keys/keyring.h"
 
@@ -51,19 +52,14 @@ enum err prior_free_name(const char *address, const char *name, char **out)
 	return e;
 }
 
-/* An empty password file is a wrong password (P7.3), not a wrong file. */
-static enum err read_password(const char *path, struct buf *out)
+/* The user's own key (--key) may be on a card, and has a password that is none of ours. */
+static bool is_own(const struct prior *prior)
 {
-	struct stat status;
-	enum err e = file_read_secret(path, out);
-
-	if (e == ERR_CONFIG && stat(path, &status) == 0 && status.st_size <= 1)
-		e = err_fail(ERR_DENIED, "the password is empty");
-	return e;
+	return str_equal(prior->keyset.level, "own");
 }
 
 /* Opens the keyset's home; *here_out says whether its secret key is in it. */
-static enum err open_home(const struct options *options, struct prior *prior, bool *here_out)
+static enum err open_home(struct prior *prior, bool *here_out)
 {
 	struct key_facts *facts = NULL;
 	enum err e;
@@ -71,7 +67,7 @@ static enum err open_home(const struct options *options, struct prior *prior, bo
 	*here_out = false;
 	if (!file_exists(prior->keyset.home))
 		return ERR_OK;
-	e = keyhome_open(prior->keyset.home, options->old_password_file != NULL, &prior->home);
+	e = keyhome_open(prior->keyset.home, !is_own(prior), &prior->home);
 	if (e == ERR_OK)
 		e = keyhome_facts(prior->home, prior->keyset.fingerprint, true, &facts);
 	*here_out = facts != NULL;
@@ -93,27 +89,32 @@ static enum err refuse_name(const char *address, const char *name)
 	return e;
 }
 
-/* P7.3: the password is asked for whether or not it is cached. */
-static enum err unlock(const struct options *options, struct prior *prior)
+/* An empty password file is a wrong password (P7.3), not a wrong file. */
+static enum err read_password(const struct options *options, struct prior *prior)
 {
-	struct buf password = BUF_SECRET;
-	struct bytes given;
-	enum err e = ERR_OK;
+	const char *path = options->old_password_file;
+	struct stat status;
+	enum err e;
 
-	if (options->old_password_file != NULL)
-		e = read_password(options->old_password_file, &password);
-	given = buf_bytes(&password);
-	if (e == ERR_OK)
-		e = keyring_unlock(prior->home, prior->keyset.fingerprint,
-		    options->old_password_file != NULL ? &given : NULL);
-	buf_free(&password);
+	if (str_equal(prior->keyset.level, "low"))
+		return ERR_OK;
+	e = password_current(path, prior->keyset.home, prior->keyset.keyset, &prior->password);
+	if (e == ERR_CONFIG && stat(path, &status) == 0 && status.st_size <= 1)
+		e = err_fail(ERR_DENIED, "the password is empty");
 	return e;
 }
 
-static void forget(struct prior *prior)
+/* P7.3: the password is asked for whether or not it is cached. */
+static enum err unlock(const struct options *options, struct prior *prior)
 {
-	keyhome_close(&prior->home);
-	local_keyset_clear(&prior->keyset);
+	struct bytes given;
+	enum err e;
+
+	if (is_own(prior))
+		return keyring_unlock(prior->home, prior->keyset.fingerprint, NULL);
+	e = read_password(options, prior);
+	given = buf_bytes(&prior->password);
+	return e == ERR_OK ? keyring_unlock(prior->home, prior->keyset.fingerprint, &given) : e;
 }
 
 /* The keyset that has the name itself. */
@@ -126,11 +127,11 @@ static enum err find_same(
 	if (e == ERR_NOUSER)
 		return ERR_OK;
 	if (e == ERR_OK)
-		e = open_home(options, out, &here);
+		e = open_home(out, &here);
 	if (e != ERR_OK)
 		return e;
 	if (!here) {
-		forget(out); /* nothing to unlock: the name is free */
+		prior_close(out); /* nothing to unlock: the name is free */
 		return ERR_OK;
 	}
 	e = unlock(options, out);
@@ -140,7 +141,7 @@ static enum err find_same(
 		fprintf(stderr,
 		    "The keys of the keyset \"%s\" can't be used any more (%s); its name is free.\n",
 		    name, err_text());
-		forget(out);
+		prior_close(out);
 		return ERR_OK;
 	}
 	out->must_sign = e == ERR_OK;
@@ -172,8 +173,8 @@ static enum err ask_to_sign(const char *keyset, bool *out)
 }
 
 /* Any current keyset of the address (P2.4): the authority wants its signature unless the token is for a recovery, which nobody here can know. */
-static enum err find_any(const struct options *options, const char *address,
-    const struct local_authority *authority, struct prior *out)
+static enum err find_any(
+    const char *address, const struct local_authority *authority, struct prior *out)
 {
 	struct local_keyset *list = NULL;
 	size_t count = 0;
@@ -185,14 +186,14 @@ static enum err find_any(const struct options *options, const char *address,
 			continue;
 		out->keyset = list[i];
 		memset(&list[i], 0, sizeof(list[i]));
-		e = open_home(options, out, &usable);
+		e = open_home(out, &usable);
 		if (!usable)
-			forget(out);
+			prior_close(out);
 	}
 	if (e == ERR_OK && usable)
 		e = ask_to_sign(out->keyset.keyset, &usable);
 	if (!usable)
-		forget(out);
+		prior_close(out);
 	local_keyset_list_free(&list, count);
 	return e;
 }
@@ -202,40 +203,73 @@ enum err prior_find(const struct options *options, const char *address, const ch
 {
 	enum err e;
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct prior){ .password = BUF_SECRET };
 	e = find_same(options, address, name, out);
 	if (e == ERR_OK && out->home == NULL && !options->is_unsigned)
-		e = find_any(options, address, authority, out);
+		e = find_any(address, authority, out);
 	return e;
 }
 
-static enum err sign_and_seal(struct prior *prior, const struct local_authority *authority,
-    struct bytes content, struct buf *out)
+static enum err sign_in(struct keyhome *home, const struct prior *prior,
+    const struct local_authority *authority, struct bytes content, struct buf *out)
 {
 	struct key_facts *facts = NULL;
-	enum err e = keyhome_facts(prior->home, authority->fingerprint, false, &facts);
+	enum err e = keyhome_facts(home, authority->fingerprint, false, &facts);
 
 	if (e == ERR_OK && facts == NULL)
-		e = keyhome_import(prior->home, buf_bytes(&authority->key), &facts);
+		e = keyhome_import(home, buf_bytes(&authority->key), &facts);
 	key_facts_free(&facts);
 	if (e == ERR_OK)
 		e = keyhome_seal(
-		    prior->home, prior->keyset.fingerprint, authority->fingerprint, content, out);
+		    home, prior->keyset.fingerprint, authority->fingerprint, content, out);
 	return e;
+}
+
+/* The home's agent may forget a password at once (level high); that of a throw-away home keeps it for this one signature. */
+static enum err sign_in_scratch(const struct prior *prior, const struct local_authority *authority,
+    struct bytes content, struct buf *out)
+{
+	const char *fingerprint = prior->keyset.fingerprint;
+	struct bytes password = buf_bytes(&prior->password);
+	struct buf secret = BUF_SECRET;
+	struct keyhome *scratch = NULL;
+	char *path = NULL;
+	enum err e = keyring_export_secret(prior->home, fingerprint, password, &secret);
+
+	if (e == ERR_OK)
+		e = local_scratch_make(&path);
+	if (e == ERR_OK)
+		e = keyhome_open(path, true, &scratch);
+	if (e == ERR_OK)
+		e = keyring_import_secret(scratch, buf_bytes(&secret), fingerprint, password);
+	if (e == ERR_OK)
+		e = keyring_unlock(scratch, fingerprint, &password);
+	if (e == ERR_OK)
+		e = sign_in(scratch, prior, authority, content, out);
+	keyhome_close(&scratch);
+	local_scratch_remove(&path);
+	buf_free(&secret);
+	return e;
+}
+
+static enum err sign_and_seal(const struct options *options, struct prior *prior,
+    const struct local_authority *authority, struct bytes content, struct buf *out)
+{
+	enum err e = prior->must_sign ? ERR_OK : unlock(options, prior);
+
+	if (e != ERR_OK)
+		return e;
+	if (prior->password.len > 0)
+		return sign_in_scratch(prior, authority, content, out);
+	return sign_in(prior->home, prior, authority, content, out);
 }
 
 enum err prior_seal(const struct options *options, struct prior *prior, struct keyhome *home,
     const struct local_authority *authority, struct bytes content, struct buf *out)
 {
-	enum err e;
-
 	if (prior->home != NULL) {
-		if (!prior->must_sign && options->old_password_file != NULL)
-			e = unlock(options, prior);
-		else
-			e = ERR_OK;
-		if (e == ERR_OK)
-			e = sign_and_seal(prior, authority, content, out);
+		enum err e = sign_and_seal(options, prior, authority, content, out);
+
 		if (e == ERR_OK || prior->must_sign || (e != ERR_DENIED && e != ERR_UNAVAILABLE))
 			return e;
 		fprintf(stderr,
@@ -250,4 +284,6 @@ void prior_close(struct prior *prior)
 {
 	keyhome_close(&prior->home);
 	local_keyset_clear(&prior->keyset);
+	buf_free(&prior->password);
+	*prior = (struct prior){ .password = BUF_SECRET };
 }

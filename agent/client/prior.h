@@ -9,6 +9,7 @@
 struct prior {
 	struct local_keyset keyset; /* id NULL: there is none */
 	struct keyhome *home;
+	struct buf password; /* once unlocked; empty where it has none, or gpg asks for it itself */
 	bool
 	    must_sign; /* it has the name that is asked for: without its signature the request is pointless (P4.6) */
 };
