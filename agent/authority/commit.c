@@ -107,7 +107,6 @@ static enum err commit_ignored(struct work *w)
 		    &found);
 	if (rc == ERR_OK && w->automatic && w->token)
 		rc = counter_add(s, "automatic-with-token", 1);
-	journal_info("ignored a mail: %s", w->why);
 	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_IGNORED;
 	return rc;
 }
@@ -145,7 +144,6 @@ static enum err commit_quarantine(struct work *w)
 		    mark_once(w->authority->store, "alarm:quarantine", w->now, DAY_SECONDS, &first);
 	if (rc == ERR_OK && first)
 		rc = letters_insert(w->authority, &w->letters, w->now);
-	journal_warning("a mail went to quarantine: %s", w->why);
 	str_free(&row.mailbox);
 	str_free(&row.reason);
 	str_free(&row.headers);
@@ -174,6 +172,31 @@ static enum err commit_verdict(struct work *w)
 	return commit_ignored(w);
 }
 
+/* For the operator, once it is true. */
+static void tell(const struct work *w)
+{
+	switch (w->verdict) {
+	case VERDICT_ENROLL:
+		journal_info("enrolled %s, keyset %s", w->address, w->fresh->name);
+		return;
+	case VERDICT_REPEAT:
+		journal_info("sent the reply to %s again, keyset %s", w->address, w->earlier->name);
+		return;
+	case VERDICT_REFUSE:
+		journal_info("refused a request for %s: %s", w->address, reason_code(w->refusal.reason));
+		return;
+	case VERDICT_CONFIRM:
+		journal_info("%s confirmed the keyset %s", w->address, w->earlier->name);
+		return;
+	case VERDICT_QUARANTINE:
+		journal_warning("a mail went to quarantine: %s", w->why);
+		return;
+	case VERDICT_IGNORE:
+	case VERDICT_OPEN:
+		journal_info("ignored a mail: %s", w->why);
+	}
+}
+
 enum err stage_commit(struct work *w)
 {
 	struct store *s = w->authority->store;
@@ -187,5 +210,7 @@ enum err stage_commit(struct work *w)
 		rc = store_commit(s);
 	else
 		store_rollback(s);
+	if (rc == ERR_OK)
+		tell(w);
 	return rc;
 }

@@ -64,10 +64,12 @@ static void reply_text(const struct work *w, struct buf *out)
 	    w->address, w->keyset, fingerprint, when_format_day(w->until, day));
 	if (w->fresh->plain)
 		buf_addf(out,
-		    "What to do next: answer this mail, with the following line in your answer (most mail\n"
-		    "programs quote it by themselves). It shows that you can read mail for this key, and\n"
-		    "your colleagues will find the key from then on.\n\nConfirmation: %s\n\n"
-		    "Import the attached files: your certified key and the security authority's key.\n",
+		    "What to do next: answer this mail, with the following line in your\n"
+		    "answer; most mail programs quote it by themselves. It shows that you\n"
+		    "can read mail for this key, and your colleagues will find the key\n"
+		    "from then on.\n\nConfirmation: %s\n\n"
+		    "Import the attached files: your certified key, and the security\n"
+		    "authority's key.\n",
 		    w->fresh->nonce);
 	else
 		buf_add_text(out, "countersign has everything it needs in this reply.\n");
