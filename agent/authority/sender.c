@@ -15,7 +15,7 @@
 #define SOCKET ROLE_FD_FIRST
 #define ANSWER_SECONDS 60
 #define MAIL_BYTES_MOST (64u << 20)
-#define IDLE_SECONDS 60
+#define IDLE_SECONDS 5 /* commands put mails into the outbox too, and wake nobody */
 
 struct item {
 	char *id, *sender, *recipient;

@@ -284,7 +284,7 @@ static void delivery(void **state)
 	struct place *p = *state;
 	struct buf expect = BUF_INIT;
 	for (int i = 0; i < 50; i++) {
-		char text[8];
+		char text[12];
 		snprintf(text, sizeof text, "%d", i);
 		assert_int_equal(maildrop_deliver(p->box_dir, bytes_of_text(text)), ERR_OK);
 		buf_addf(&expect, "%d|", i);
