@@ -53,6 +53,22 @@ enum err agent_socket(const char *home, char **out)
 	return err;
 }
 
+void socket_remove(const char *home, const char *path)
+{
+	char *argv[] = { "gpgconf", "--homedir", str_dup(home), "--remove-socketdir", NULL };
+	struct buf ignored = BUF_INIT;
+	size_t len = strlen(home);
+	enum err err = ERR_OK;
+	int status;
+
+	(void)unlink(path);
+	if (!str_starts(path, home) || path[len] != '/')
+		err = proc_run(argv, bytes_of(NULL, 0), engine_deadline(), NULL, &ignored, &status);
+	(void)err; /* an empty directory of a session stays */
+	buf_free(&ignored);
+	str_free(&argv[2]);
+}
+
 enum err agent_talk(const char *home, bool may_start, const struct buf *lines, struct buf *answer)
 {
 	char *argv[] = { "gpg-connect-agent", "--homedir", str_dup(home),
@@ -349,7 +365,7 @@ void agent_stop(const char *home)
 	if (err || when_monotonic_ms() >= until)
 		(void)kill(pid, SIGKILL);
 	if (!(err = agent_socket(home, &path)))
-		(void)unlink(path);
+		socket_remove(home, path);
 	str_free(&path);
 	buf_free(&lines);
 	buf_free(&answer);
@@ -544,8 +560,9 @@ enum err agent_unlock(const char *home, struct bytes passphrase)
 		return err_fail(
 		    ERR_DENIED, "a passphrase has at most %d bytes", PASSPHRASE_BYTES_MAX);
 	hex_add(&hex, passphrase);
-	if (hex.len && (err = for_each_key(
-			    home, "PRESET_PASSPHRASE", &hex, "give the passphrase to gpg-agent")))
+	if ((err = hex.len ? for_each_key(home, "PRESET_PASSPHRASE", &hex,
+				 "give the passphrase to gpg-agent")
+			   : for_each_key(home, "HAVEKEY", NULL, "find the agent's keys")))
 		goto out;
 	if ((err = prove_all(home)) == ERR_OK || err == ERR_TEMPORARY || agent_pid(home) == 0)
 		goto out;

@@ -213,15 +213,10 @@ const char *keyhome_path(const struct keyhome *home)
 /* Nothing to be done about a home that can't be removed: it lies on tmpfs and holds public keys. */
 static void throw_away(struct keyhome *home)
 {
-	char *remove_dir[] = { "gpgconf", "--homedir", home->path, "--remove-socketdir", NULL };
-	enum err err = ERR_OK;
-	int status;
+	enum err err;
 
 	if (home->redirect)
-		(void)unlink(home->redirect);
-	if (home->redirect && !str_starts(home->redirect, home->path))
-		err =
-		    proc_run(remove_dir, bytes_of(NULL, 0), engine_deadline(), NULL, NULL, &status);
+		socket_remove(home->path, home->redirect);
 	err = file_remove_tree(home->path);
 	(void)err;
 }

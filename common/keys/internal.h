@@ -95,6 +95,8 @@ CHECKED enum err key_export(
 
 /* Where the agent of a home listens; malloc'ed. */
 CHECKED enum err agent_socket(const char *home, char **out);
+/* Removes it, and the directory that gpg made for it where that is not in the home. */
+void socket_remove(const char *home, const char *path);
 /* Lines to the agent of a home, its answers appended to `answer`. ERR_UNAVAILABLE: there is none, ERR_TEMPORARY: it does not answer. */
 CHECKED enum err agent_talk(
     const char *home, bool may_start, const struct buf *lines, struct buf *answer);

@@ -13,7 +13,10 @@ static void runs_as_our_child_with_one_socket(void **state)
 	struct place *p = *state;
 	struct buf out = BUF_INIT;
 	char *command =
-	    str_printf("ps -o ppid= -p %d; ls %s | grep -c '^S\\.'", (int)p->agent, p->keys);
+	    str_printf("ps -o ppid= -p %d; "
+		       "ls $(dirname $(gpgconf --homedir %s --list-dirs agent-socket)) | "
+		       "grep -c '^S\\.'",
+		(int)p->agent, p->keys);
 	long parent = 0, sockets = 0;
 
 	assert_true(agent_running(p->keys));
@@ -40,13 +43,18 @@ static void refuses_a_path_too_long_for_a_socket(void **state)
 {
 	struct place *p = *state;
 	struct buf name = BUF_INIT;
-	char *home;
+	char *home, *session = str_printf("/run/user/%d", (int)getuid());
 
 	for (size_t i = 0; i < 100; i++)
 		buf_add_byte(&name, 'x');
 	home = dir_of(p, buf_text(&name));
-	assert_fault(agent_prepare(home), ERR_CONFIG);
-	assert_non_null(strstr(err_text(), "too long"));
+	if (file_exists(session)) {
+		assert_fine(agent_prepare(home)); /* gpg puts its sockets there */
+	} else {
+		assert_fault(agent_prepare(home), ERR_CONFIG);
+		assert_non_null(strstr(err_text(), "too long"));
+	}
+	str_free(&session);
 	str_free(&home);
 	buf_free(&name);
 }
