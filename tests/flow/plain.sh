@@ -9,16 +9,20 @@ countersignctl authority export >"$card"
 user alice
 as alice gpg --batch --quiet --import "$top/tests/vectors/programs/alice-secret.asc" 2>/dev/null
 as alice gpg --batch --quiet --import "$card" 2>/dev/null
+daemon_start || exit 1
 
-# Each enrollment is unconfirmed, so that the next one may take its place under the same name.
+mailbox_empty() { [ -z "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f)" ]; }
+settled() { mailbox_empty && [ "$(store_sql 'SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0')" = 0 ]; }
+
+# Each enrollment is unconfirmed, so that the next one may take its place under the same name; each token supersedes the one before.
 try() { # FILE WANTED: "enrolled", or a reason code, or "silence"
-    local token outcome mail keyset
-    clear_sent
+    local name token outcome mail put=no
+    name=$(basename "$1" .eml)
     token=$(token_for alice@example.org)
     clear_sent
-    python3 "$top/tests/lib/put_token.py" "$token" <"$1" >"$T/mail.eml"
+    python3 "$top/tests/lib/put_token.py" "$token" <"$1" >"$T/mail.eml" && put=yes
     deliver <"$T/mail.eml"
-    agent_once
+    ok "$name: the agent is done with it" await 20 settled
     mail=$(reply_to alice@example.org)
     if [ -z "$mail" ]; then
         outcome=silence
@@ -27,11 +31,9 @@ try() { # FILE WANTED: "enrolled", or a reason code, or "silence"
     else
         outcome=enrolled
     fi
-    is "$(basename "$1" .eml): $2" "$outcome" "$2"
-    is "$(basename "$1" .eml): the mailbox is empty" "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f | wc -l)" 0
+    is "$name: $2" "$outcome" "$2"
+    [ "$2" = silence ] || is "$name: a real token stood in it" "$put" yes
     [ "$outcome" != enrolled ] || ! grep -q 'multipart/encrypted' "$mail" || printf '%s\n' "$mail" >"$T/last-reply"
-    countersignctl token void alice@example.org >/dev/null 2>&1
-    return 0
 }
 
 for vector in "$top"/tests/vectors/programs/*.eml "$top"/tests/vectors/mail/*.eml; do
@@ -47,7 +49,7 @@ like "the keyset that the mail named" "$shown" 'Keyset: +work'
 like "and the certified key" "$shown" 'BEGIN PGP PUBLIC KEY BLOCK'
 nonce=$(grep -oE 'Confirmation: [0-9A-Z-]+' <<<"$shown" | head -n 1)
 printf 'From: Alice Example <alice@example.org>\nTo: sa@example.org\nSubject: Re: Reply from the Security Authority\n\nOn Monday, the authority wrote:\n> %s\n' "$nonce" | deliver
-agent_once
+ok "the agent is done with the answer" await 20 settled
 like "answering it confirms the keyset (P5.4)" "$(countersignctl user show alice@example.org)" 'active'
 # From now on a token alone is not enough for this address (P2.4).
 try "$top/tests/vectors/programs/mutt.eml" keyset-name-in-use

@@ -2,57 +2,74 @@
 """put_token.py TOKEN < vector > mail: puts a real token in the place of the placeholder, in every transfer encoding.
 
 The token has the placeholder's length, so nothing else changes: line breaks, soft breaks and boundaries stay where the program put them.
+Exits 1 if there was no placeholder.
 """
 import base64
 import re
 import sys
 
-PLACEHOLDER = b"7K2QX-9MDTR-4WPZC-HN3VA-6B8YE"
+PLACEHOLDER = b"7K2QX9MDTR4WPZCHN3VA6B8YE"
+# What stands between two symbols: hyphens, blanks, line ends, quote marks, tags, entities, and quoted-printable and encoded words of all that.
+GAP = (
+    rb"((?:=\r?\n|=2D|=20|=C2=AD|=C2=A0|=E2=80=91|&shy;|&nbsp;|&#\d+;|<[^<>]*>|\?=\s+=\?[\w-]+\?[Qq]\?"
+    rb"|[\s>*_-]|\xc2\xad|\xc2\xa0|\xe2\x80\x91)*)"
+)
+SCATTERED = re.compile(GAP.join(re.escape(bytes([c])) for c in PLACEHOLDER), re.IGNORECASE)
+BASE64_LINES = re.compile(rb"^[A-Za-z0-9+/=]{20,}\r?\n(?:[A-Za-z0-9+/=]+\r?\n)*", re.MULTILINE)
+ENCODED_WORDS = re.compile(rb"=\?[\w-]+\?[Bb]\?[^?\s]*\?=(?:\s+=\?[\w-]+\?[Bb]\?[^?\s]*\?=)*")
+ENCODED_WORD = re.compile(rb"(=\?[\w-]+\?[Bb]\?)([^?\s]*)(\?=\s*)")
 
 
-def scattered(text, token):
-    """Replaces the placeholder also where line ends, soft breaks, entities or marks stand between its symbols."""
-    gap = rb"((?:=\r?\n|\r?\n>* ?|=2D|=C2=AD|&shy;|&nbsp;|&#8209;|[\s>*_\xad\xc2\xa0-])*)"
-    symbols = [bytes([c]) for c in PLACEHOLDER if c != ord("-")]
-    pattern = re.compile(gap.join(re.escape(s) for s in symbols), re.IGNORECASE)
-    wanted = [c for c in token if c != ord("-")]
+class Put:
+    def __init__(self, token):
+        self.token = token.replace(b"-", b"")
+        self.count = 0
 
-    def put(match):
-        out = bytearray()
-        found = match.group(0)
-        gaps = match.groups()
-        lower = found.islower() or not any(65 <= c <= 90 for c in found)
-        for i, c in enumerate(wanted):
-            out += bytes([c]).lower() if lower else bytes([c])
-            if i < len(gaps):
-                out += gaps[i]
-        return bytes(out)
+    def plain(self, text):
+        return SCATTERED.sub(self._one, text)
 
-    return pattern.sub(put, text)
+    def _one(self, match):
+        self.count += 1
+        lower = match.group(0)[-1:].islower()  # the last symbol is a letter
+        token = self.token.lower() if lower else self.token
+        return b"".join(bytes([c]) + gap for c, gap in zip(token, match.groups() + (b"",)))
 
+    def _decoded(self, code):
+        """The bytes of base64 with the token in them; None where there is nothing to put."""
+        try:
+            text = base64.b64decode(code, validate=True)
+        except ValueError:
+            return None
+        changed = self.plain(text)
+        return changed if changed != text else None
 
-def in_base64(match, token):
-    block = match.group(0)
-    lines = block.split(b"\n")
-    try:
-        text = base64.b64decode(b"".join(line.strip() for line in lines), validate=True)
-    except ValueError:
-        return block
-    changed = scattered(text, token)
-    if changed == text:
-        return block
-    width = len(lines[0].rstrip(b"\r"))
-    end = b"\r\n" if lines[0].endswith(b"\r") else b"\n"
-    code = base64.b64encode(changed)
-    return end.join(code[i : i + width] for i in range(0, len(code), width)) + (b"" if not block.endswith(b"\n") else end)
+    def lines(self, match):
+        block = match.group(0)
+        changed = self._decoded(b"".join(block.split()))
+        if changed is None:
+            return block
+        code = iter(base64.b64encode(changed))
+        return bytes(c if c in b"\r\n" else next(code) for c in block)
+
+    def words(self, match):
+        words = ENCODED_WORD.findall(match.group(0))
+        texts = [base64.b64decode(code) for _, code, _ in words]
+        joined = self.plain(b"".join(texts))
+        out, at = b"", 0
+        for (head, _, tail), text in zip(words, texts):
+            out += head + base64.b64encode(joined[at : at + len(text)]) + tail
+            at += len(text)
+        return out if joined != b"".join(texts) else match.group(0)
 
 
 def main():
-    token = sys.argv[1].encode()
-    mail = scattered(sys.stdin.buffer.read(), token)
-    block = re.compile(rb"^[A-Za-z0-9+/=]{20,}\r?\n(?:[A-Za-z0-9+/=]+\r?\n)*", re.MULTILINE)
-    sys.stdout.buffer.write(block.sub(lambda m: in_base64(m, token), mail))
+    put = Put(sys.argv[1].encode())
+    mail = put.plain(sys.stdin.buffer.read())
+    mail = BASE64_LINES.sub(put.lines, mail)
+    mail = ENCODED_WORDS.sub(put.words, mail)
+    sys.stdout.buffer.write(mail)
+    return 0 if put.count else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
