@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -139,9 +140,13 @@ static void what_is_not_there(void **state)
 	    err_text(), "cannot run /nonexistent/program: No such file or directory");
 }
 
+/* The C library keeps signals 32 and 33 to itself: nobody can set them, so they may have come from whoever started us. */
+#define OURS (~0x180000000ull)
+
 static void signals_are_default(void **state)
 {
 	struct buf out = BUF_INIT;
+	unsigned long long is_blocked = 1, is_ignored = 1;
 	sigset_t blocked;
 	int status;
 
@@ -153,8 +158,9 @@ static void signals_are_default(void **state)
 	assert_int_equal(run_shell("grep -E '^Sig(Blk|Ign)' /proc/self/status", bytes_of_text(""),
 			     5, &out, NULL, &status),
 	    ERR_OK);
-	assert_string_equal(
-	    buf_text(&out), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_int_equal(sscanf(buf_text(&out), "SigBlk: %llx SigIgn: %llx", &is_blocked, &is_ignored), 2);
+	assert_int_equal(is_blocked & OURS, 0);
+	assert_int_equal(is_ignored & OURS, 0);
 	assert_int_equal(sigprocmask(SIG_UNBLOCK, &blocked, NULL), 0);
 	buf_free(&out);
 }
