@@ -31,7 +31,8 @@ const char *keyhome_path(const struct keyhome *home); /* borrowed */
 /* A throw-away home is removed. */
 void keyhome_close(struct keyhome **home);
 
-/* Imports exactly one public key (binary) and looks at it. ERR_DATA when it does not arrive whole. */
+/* Imports exactly one public key (binary) and looks at it. ERR_DATA when it does not arrive whole. A throw-away home takes
+ * self-signatures only: facts of a certification need an opened home. */
 CHECKED enum err keyhome_import(
     struct keyhome *home, struct bytes key, struct key_facts **facts_out);
 /* NULL facts if there is no such key. With secret: only keys whose secret part is here. `pattern` is a fingerprint or a canonical address. */
