@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text/utf8.h"
+
 static bool authority_name_is_valid(const char *name)
 {
 	static const char allowed[] =
@@ -160,13 +162,17 @@ enum err command_open(const struct invocation *in, enum authority_need need, str
 
 void command_note(const char *format, ...)
 {
+	struct buf text = BUF_INIT;
+	char *line;
 	va_list ap;
 
 	va_start(ap, format);
-	fputs("countersignctl: ", stderr);
-	vfprintf(stderr, format, ap);
-	fputc('\n', stderr);
+	buf_vaddf(&text, format, ap);
 	va_end(ap);
+	line = utf8_printable(buf_text(&text), false);
+	fprintf(stderr, "countersignctl: %s\n", line);
+	str_free(&line);
+	buf_free(&text);
 }
 
 enum err command_flush(void)

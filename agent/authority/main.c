@@ -14,6 +14,7 @@
 #include "role.h"
 #include "secret/secret.h"
 #include "supervise.h"
+#include "text/utf8.h"
 #include "verify.h"
 
 static const char usage[] =
@@ -118,6 +119,37 @@ static enum err deliver(const char *conf_path)
 	return rc;
 }
 
+/* One sentence on standard error; returns the exit status. */
+static int complain(enum err rc)
+{
+	char *text = utf8_printable(err_text(), false);
+
+	fprintf(stderr, "countersignd: %s\n", text);
+	str_free(&text);
+	return err_exit_status(rc);
+}
+
+/* What getopt_long(3) answers ':' or '?' to. */
+static enum err bad_option(const char *word, int answer, int letter)
+{
+	char option[] = { '-', (char)letter, '\0' };
+	const char *shown = str_starts(word, "--") ? word : option;
+
+	if (answer == ':')
+		return err_fail(ERR_USAGE, "%s needs a value; countersignd --help shows which", shown);
+	return err_fail(ERR_USAGE, "there is no option %s; countersignd --help lists them", shown);
+}
+
+static enum err name_authority(const char *name, char **path_out)
+{
+	if (*name == '\0' || *name == '.' || strchr(name, '/'))
+		return err_fail(ERR_USAGE,
+		    "--authority takes a name as in /etc/countersign/NAME.conf; use -c for another file");
+	str_free(path_out);
+	*path_out = str_printf("/etc/countersign/%s.conf", name);
+	return ERR_OK;
+}
+
 int main(int argc, char *argv[])
 {
 	enum { OPT_ONCE = 256, OPT_DELIVER, OPT_VERSION };
@@ -135,35 +167,28 @@ int main(int argc, char *argv[])
 	char *named = NULL;
 	int mode = 0, c;
 
-	if (confine_basics() != ERR_OK) {
-		fprintf(stderr, "countersignd: %s\n", err_text());
-		return err_exit_status(ERR_SYSTEM);
-	}
+	if (confine_basics() != ERR_OK)
+		return complain(ERR_SYSTEM);
 	secret_start();
 	if (argc == 6 && str_equal(argv[1], "--role"))
 		return run_role(argv + 2);
-	while ((c = getopt_long(argc, argv, "c:nh", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":c:nh", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			conf_option = optarg;
 			break;
 		case 'a':
-			if (strchr(optarg, '/')) {
-				fputs(
-				    "countersignd: --authority takes a name, not a path\n", stderr);
-				return err_exit_status(ERR_USAGE);
-			}
-			str_free(&named);
-			conf_option = named = str_printf("/etc/countersign/%s.conf", optarg);
+			if (name_authority(optarg, &named) != ERR_OK)
+				return complain(ERR_USAGE);
+			conf_option = named;
 			break;
 		case 'n':
 		case OPT_ONCE:
 		case OPT_DELIVER:
-			if (mode && mode != c) {
-				fputs("countersignd: -n, --once and --deliver exclude each other\n",
-				    stderr);
-				return err_exit_status(ERR_USAGE);
-			}
+			if (mode && mode != c)
+				return complain(err_fail(
+				    ERR_USAGE, "-n, --once and --deliver exclude each other"));
 			mode = c;
 			break;
 		case 'h':
@@ -173,14 +198,13 @@ int main(int argc, char *argv[])
 			puts("countersignd " COUNTERSIGN_VERSION);
 			return 0;
 		default:
-			fputs(usage, stderr);
-			return err_exit_status(ERR_USAGE);
+			return complain(bad_option(argv[optind - 1], c, optopt));
 		}
 	}
-	if (optind < argc) {
-		fprintf(stderr, "countersignd: unexpected argument \"%s\"\n", argv[optind]);
-		return err_exit_status(ERR_USAGE);
-	}
+	if (optind < argc)
+		return complain(err_fail(ERR_USAGE,
+		    "unexpected argument \"%s\"; countersignd --help shows what there is",
+		    argv[optind]));
 	const char *path = conf_path(conf_option);
 	journal_open("countersignd", JOURNAL_INFO);
 	int status;
@@ -188,9 +212,7 @@ int main(int argc, char *argv[])
 		status = verify_setup(path);
 	} else if (mode == OPT_DELIVER) {
 		enum err rc = deliver(path);
-		if (rc != ERR_OK)
-			fprintf(stderr, "countersignd: %s\n", err_text());
-		status = err_exit_status(rc);
+		status = rc == ERR_OK ? 0 : complain(rc);
 	} else {
 		status = supervise(path, mode == OPT_ONCE);
 	}

@@ -87,23 +87,36 @@ enum err authority_passphrase(const struct conf *conf, struct buf *out)
 	return e;
 }
 
+/* What is not there yet will be on the file system of what is above it. */
+static bool will_be_tmpfs(const char *path)
+{
+	char *there = str_dup(path), *slash;
+	bool yes;
+
+	while (!file_exists(there) && (slash = strrchr(there, '/')) && slash > there)
+		*slash = '\0';
+	yes = file_is_tmpfs(there);
+	str_free(&there);
+	return yes;
+}
+
 /* Below /dev/shm anybody can be there first, so what exists must be ours. */
 enum err authority_prepare_runtime(const char *runtime_directory, const char *state_directory)
 {
 	struct stat runtime, state;
-	enum err e = file_make_dir(runtime_directory, 0700);
+	enum err e;
 
-	if (e)
-		return err_prefix(ERR_CONFIG, "the runtime directory can't be made");
-	if (lstat(runtime_directory, &runtime) || !S_ISDIR(runtime.st_mode))
-		return err_fail(
-		    ERR_CONFIG, "the runtime directory %s is not a directory", runtime_directory);
-	if (!file_is_tmpfs(runtime_directory))
+	if (!will_be_tmpfs(runtime_directory))
 		return err_fail(ERR_CONFIG,
 		    "the runtime directory %s is not on tmpfs, and clear keys must never reach a "
 		    "disk; name "
 		    "one below /run or /dev/shm as runtime-directory",
 		    runtime_directory);
+	if ((e = file_make_dir(runtime_directory, 0700)))
+		return err_prefix(ERR_CONFIG, "the runtime directory can't be made");
+	if (lstat(runtime_directory, &runtime) || !S_ISDIR(runtime.st_mode))
+		return err_fail(
+		    ERR_CONFIG, "the runtime directory %s is not a directory", runtime_directory);
 	if (geteuid() == 0 && runtime.st_uid == 0 && !stat(state_directory, &state) &&
 	    state.st_uid && chown(runtime_directory, state.st_uid, state.st_gid))
 		return err_fail(
@@ -127,7 +140,7 @@ static enum err canonical_in_place(const struct conf *conf, const char *key, cha
 	enum err e = address_canonical(*address, &canonical);
 
 	if (e)
-		return err_prefix(ERR_CONFIG, "%s: %s: %s", conf->path, key, *address);
+		return err_prefix(ERR_CONFIG, "%s: %s", conf->path, key);
 	str_free(address);
 	*address = canonical;
 	return ERR_OK;
@@ -166,6 +179,8 @@ static enum err canonical_addresses(struct conf *conf)
 {
 	enum err e;
 
+	if (!is_set(conf->authority.address))
+		return err_fail(ERR_CONFIG, "%s has no address in its section authority", conf->path);
 	if ((e = canonical_in_place(conf, "address", &conf->authority.address)) ||
 	    (e = canonical_domains(conf)) ||
 	    (e = canonical_list(conf, "issuers", conf->policy.issuers)) ||

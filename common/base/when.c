@@ -103,7 +103,7 @@ static const struct unit {
 enum err when_parse_span(const char *text, int64_t *seconds_out)
 {
 	size_t digits = strspn(text, "0123456789");
-	int64_t count, factor = text[digits] ? 0 : 1;
+	int64_t count, factor = str_equal(text, "0");
 	char number[16];
 
 	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)

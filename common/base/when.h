@@ -19,7 +19,7 @@ CHECKED enum err when_parse(const char *text, int64_t *out);
 char *when_format_mail(int64_t t, char *out);
 /* "22 November 2026" for people; returns out. */
 char *when_format_day(int64_t t, char *out);
-/* "90s", "15m", "12h", "14d", "2w", "1y" or a plain number of seconds. */
+/* "90s", "15m", "12h", "14d", "2w", "1y"; only 0 needs no unit. */
 CHECKED enum err when_parse_span(const char *text, int64_t *seconds_out);
 /* "3 days", "2 hours", "1 minute": the largest fitting unit, for people; returns out. */
 char *when_format_span(int64_t seconds, char *out);
