@@ -18,7 +18,7 @@
 
 #define SOCKET ROLE_FD_FIRST
 #define IN_FLIGHT_MAX 8
-#define STOP_MS 4000
+#define STOP_MS 3500
 #define RETRY_FIRST_SECONDS 1
 #define RETRY_MOST_SECONDS 300
 
@@ -47,11 +47,18 @@ struct intake {
 	bool stopping;
 };
 
-static struct flight *flight_of(struct intake *in, const char *id)
+static bool flies(const struct intake *in, const char *id)
 {
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
-		if (id ? in->flights[i].ticket >= 0 && str_equal(in->flights[i].id, id)
-		       : in->flights[i].ticket < 0)
+		if (in->flights[i].ticket >= 0 && str_equal(in->flights[i].id, id))
+			return true;
+	return false;
+}
+
+static struct flight *free_flight(struct intake *in)
+{
+	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
+		if (in->flights[i].ticket < 0)
 			return &in->flights[i];
 	return NULL;
 }
@@ -140,9 +147,9 @@ static enum err look(struct intake *in, bool *left_out)
 					      : rest->until_ms > when_monotonic_ms())
 				continue;
 		}
-		if (flight_of(in, ids[i]))
+		if (flies(in, ids[i]))
 			continue;
-		struct flight *flight = flight_of(in, NULL);
+		struct flight *flight = free_flight(in);
 		if (!flight) {
 			*left_out = true;
 			continue;
@@ -209,8 +216,9 @@ static int wait_ms(const struct intake *in, bool left)
 {
 	int64_t now = when_monotonic_ms(), wait = in->options->conf->limits.poll_seconds * 1000;
 
-	for (size_t i = 0; i < in->rest_count; i++)
-		if (in->rests[i].until_ms - now < wait)
+	/* What is in a worker's hands, or finds none free, waits for an answer and not for a time. */
+	for (size_t i = 0; i < in->rest_count && flying(in) < IN_FLIGHT_MAX; i++)
+		if (!flies(in, in->rests[i].id) && in->rests[i].until_ms - now < wait)
 			wait = in->rests[i].until_ms - now;
 	if (left && flying(in) == 0 && wait > 1000)
 		wait = 1000;

@@ -8,55 +8,98 @@
 #include <unistd.h>
 
 #include "base/journal.h"
+#include "base/when.h"
 #include "keys/agent.h"
 #include "keys/keyhome.h"
 #include "role.h"
 #include "shared/authority.h"
 
 #define CHECK_SECONDS 20 /* I15: back within 60 s of the repair */
+#define CHECK_SOON_SECONDS 2
+#define AGENT_END_MS 500
 
-static enum err keyring_unlock_by_file(const char *home, const struct conf *conf)
+struct keyring {
+	const struct conf *conf;
+	char *home;
+	pid_t agent; /* our child; 0: none, or somebody else's */
+	int64_t
+	    denied_until_ms; /* a wrong passphrase is not tried again at once: each try costs a third of a second of computing */
+};
+
+/* Stopped or gone astray, it ends all the same. Nothing is lost: it only holds what we gave it. */
+static void keyring_end_agent(struct keyring *k)
+{
+	int64_t until = when_monotonic_ms() + AGENT_END_MS;
+
+	if (k->agent <= 0)
+		return;
+	kill(k->agent, SIGTERM);
+	while (waitpid(k->agent, NULL, WNOHANG) == 0) {
+		if (when_monotonic_ms() >= until)
+			kill(k->agent, SIGKILL);
+		poll(NULL, 0, 5);
+	}
+	k->agent = 0;
+}
+
+/* Without a passphrase to give, the reason why the agent can't be used stays what it was. */
+static enum err keyring_unlock_by_file(struct keyring *k, enum err why)
 {
 	struct buf passphrase = BUF_SECRET;
-	enum err rc = authority_passphrase(conf, &passphrase);
+	char *sentence = str_dup(err_text());
+	enum err rc = authority_passphrase(k->conf, &passphrase);
 
-	if (rc == ERR_OK)
-		rc = agent_unlock(home, buf_bytes(&passphrase));
+	if (rc == ERR_OK && passphrase.len == 0)
+		rc = err_fail(why, "%s", sentence);
+	else if (rc == ERR_OK)
+		rc = agent_unlock(k->home, buf_bytes(&passphrase));
+	if (rc == ERR_DENIED)
+		k->denied_until_ms = when_monotonic_ms() + CHECK_SECONDS * 1000;
 	buf_free(&passphrase);
+	str_free(&sentence);
 	return rc;
 }
 
-/* Makes what is missing: an agent, then its passphrase. An agent that somebody unlocked by hand is left as it is. */
-static enum err keyring_tend(const char *home, const struct conf *conf, pid_t *agent)
+/*
+ * Makes what is missing: an agent, then its passphrase. An agent that somebody unlocked by hand is left as it is, and so is one that does not answer: it may
+ * be stopped, and knows the passphrase. One of ours that nobody can reach is replaced.
+ */
+static enum err keyring_tend(struct keyring *k)
 {
-	if (*agent > 0 && waitpid(*agent, NULL, WNOHANG) == *agent)
-		*agent = 0;
-	if (*agent == 0 && !agent_running(home)) {
-		enum err rc = agent_start(home, agent);
-		if (rc != ERR_OK)
-			return rc;
+	if (k->agent > 0 && waitpid(k->agent, NULL, WNOHANG) == k->agent)
+		k->agent = 0;
+	enum err rc = agent_check(k->home);
+	if (rc == ERR_OK || rc == ERR_TEMPORARY)
+		return rc;
+	if (!agent_running(k->home)) {
+		keyring_end_agent(k);
+		rc = agent_start(k->home, &k->agent);
+		if (rc == ERR_OK)
+			rc = agent_check(k->home);
+		k->denied_until_ms = 0;
 	}
-	if (agent_check(home) == ERR_OK)
-		return ERR_OK;
-	return keyring_unlock_by_file(home, conf);
+	if (rc == ERR_OK || rc == ERR_TEMPORARY || when_monotonic_ms() < k->denied_until_ms)
+		return rc;
+	return keyring_unlock_by_file(k, rc);
 }
 
 int keyring_main(const struct role_options *options)
 {
-	char *home = authority_key_home(options->conf);
-	pid_t agent = 0;
+	struct keyring k = { .conf = options->conf, .home = authority_key_home(options->conf) };
 	enum err rc = keyhome_start((unsigned)options->conf->limits.gpg_seconds);
 
 	if (rc == ERR_OK)
-		rc = agent_prepare(home);
+		rc = agent_prepare(k.home);
 	if (rc != ERR_OK) {
 		role_report(false, err_text());
-		str_free(&home);
+		str_free(&k.home);
 		return err_exit_status(rc);
 	}
+	/* The state lock is our parent's, so this is the agent of a daemon that was killed, on its way out. */
+	agent_stop(k.home);
 	bool told = false;
 	for (;;) {
-		rc = keyring_tend(home, options->conf, &agent);
+		rc = keyring_tend(&k);
 		if (rc != ERR_OK && !told)
 			journal_error("the authority's key can't be used: %s", err_text());
 		else if (rc == ERR_OK && told)
@@ -64,14 +107,10 @@ int keyring_main(const struct role_options *options)
 		told = rc != ERR_OK;
 		role_report(rc == ERR_OK, err_text());
 		struct pollfd p = { .fd = options->stop_fd, .events = POLLIN };
-		if (poll(&p, 1, (rc == ERR_OK ? CHECK_SECONDS : 2) * 1000) > 0)
+		if (poll(&p, 1, (rc == ERR_OK ? CHECK_SECONDS : CHECK_SOON_SECONDS) * 1000) > 0)
 			break;
 	}
-	if (agent > 0) {
-		agent_stop(home);
-		kill(agent, SIGTERM);
-		waitpid(agent, NULL, 0);
-	}
-	str_free(&home);
+	keyring_end_agent(&k);
+	str_free(&k.home);
 	return 0;
 }

@@ -3,11 +3,11 @@
  * key homes' paths into the process that parses strangers' bytes; this one has nothing to carry.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -23,8 +23,8 @@
 #define MAIL_BYTES_MOST (64u << 20)
 #define NURSERY_FD_SOCKET ROLE_FD_FIRST
 
-/* What a parser sends back: one of these, then the packed message or the sentence. */
-enum parse_answer { PARSE_DONE, PARSE_REFUSED };
+/* What a parser sends back: that it begins, then one of the others, then the packed message or the sentence. */
+enum parse_answer { PARSE_BEGUN, PARSE_DONE, PARSE_REFUSED };
 /* Exit statuses of a parser that could not even begin: for whoever looks with strace. */
 enum { EX_NO_MAIL = 97, EX_NO_ANSWER, EX_NOT_CONFINED };
 
@@ -55,6 +55,7 @@ static enum err parse_job_read(struct bytes body, struct parse_job *out)
 /* The child: everything it needs is in memory or open when the door shuts. */
 static _Noreturn void parse_child(const struct parse_job *job, int mail_fd, int answer_fd)
 {
+	static const uint8_t begun[] = { PARSE_BEGUN };
 	struct buf mail = BUF_INIT, answer = BUF_INIT;
 	struct message message = { 0 };
 	struct confine_limits limits = { .seconds = job->seconds,
@@ -65,6 +66,8 @@ static _Noreturn void parse_child(const struct parse_job *job, int mail_fd, int 
 	close(mail_fd);
 	if (confine_parser(&limits) != ERR_OK)
 		_exit(EX_NOT_CONFINED);
+	if (file_write_fd(answer_fd, bytes_of(begun, sizeof begun)) != ERR_OK)
+		_exit(EX_NO_ANSWER);
 	if (message_parse(buf_bytes(&mail), &job->limits, &message) == ERR_OK) {
 		message.truncated = job->truncated;
 		wire_put_u8(&answer, PARSE_DONE);
@@ -102,6 +105,7 @@ int nursery_main(void)
 
 	close(ROLE_FD_CONF); /* the jobs bring their limits along */
 	message_preload();
+	(void)signal(SIGCHLD, SIG_IGN); /* parsers leave no zombies: the worker sees how they end */
 	if (confine_nursery() != ERR_OK) {
 		role_report(false, err_text());
 		return err_exit_status(ERR_SYSTEM);
@@ -116,8 +120,6 @@ int nursery_main(void)
 			take_job(socket, &packet);
 			packet_free(&packet);
 		}
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
 	}
 }
 
@@ -134,8 +136,7 @@ static enum err nursery_collect(int fd, const struct parse_job *job, struct buf 
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (ready <= 0 || out->len > most)
-			return err_fail(
-			    ERR_PROTOCOL, "the parser crashed or ran out of time or memory");
+			return ERR_OK; /* cut off: what there is does not make a message */
 		ssize_t n = read(fd, buf_reserve(out, 65536), 65536);
 		if (n == 0)
 			return ERR_OK;
@@ -144,6 +145,27 @@ static enum err nursery_collect(int fd, const struct parse_job *job, struct buf 
 		if (n > 0)
 			out->len += (size_t)n;
 	}
+}
+
+/* A parser that never began is no fault of the mail: the nursery died, or could not fork. */
+static enum err nursery_judge(struct bytes answer, struct message *out)
+{
+	struct wire w = wire_open(answer);
+	enum parse_answer begun = (enum parse_answer)wire_u8(&w), kind = PARSE_BEGUN;
+
+	if (w.bad)
+		return err_fail(ERR_TEMPORARY, "no parser took the mail");
+	kind = (enum parse_answer)wire_u8(&w);
+	if (begun == PARSE_BEGUN && kind == PARSE_DONE &&
+	    message_unpack(bytes_of(w.at, (size_t)(w.end - w.at)), out) == ERR_OK)
+		return ERR_OK;
+	if (begun == PARSE_BEGUN && kind == PARSE_REFUSED) {
+		char *why = wire_text(&w);
+		enum err rc = err_fail(ERR_DATA, "%s", why ? why : "the parser refused it");
+		str_free(&why);
+		return rc;
+	}
+	return err_fail(ERR_PROTOCOL, "the parser crashed or ran out of time or memory");
 }
 
 /* The worker's side: one mail out, one packed message back, within the deadline. */
@@ -157,7 +179,7 @@ enum err nursery_parse(
 	*out = (struct message){ 0 };
 	if (rc != ERR_OK)
 		goto out;
-	if (pipe(ends) < 0) {
+	if (pipe2(ends, O_CLOEXEC) < 0) {
 		rc = err_fail(ERR_SYSTEM, "cannot make a pipe: %s", strerror(errno));
 		goto out;
 	}
@@ -165,24 +187,10 @@ enum err nursery_parse(
 	rc = packet_send(socket, PACKET_PARSE, buf_bytes(&body), mail_fd, ends[1]);
 	close(ends[1]);
 	ends[1] = -1;
-	if (rc != ERR_OK)
-		goto out;
-	rc = nursery_collect(ends[0], job, &answer);
-	if (rc != ERR_OK)
-		goto out;
-	struct wire w = wire_open(buf_bytes(&answer));
-	enum parse_answer kind = (enum parse_answer)wire_u8(&w);
-	if (w.bad) {
-		rc = err_fail(ERR_PROTOCOL, "the parser crashed or ran out of time or memory");
-	} else if (kind == PARSE_DONE) {
-		if (message_unpack(bytes_of(w.at, (size_t)(w.end - w.at)), out) != ERR_OK)
-			rc = err_fail(
-			    ERR_PROTOCOL, "the parser crashed or ran out of time or memory");
-	} else {
-		char *why = wire_text(&w);
-		rc = err_fail(ERR_DATA, "%s", why ? why : "the parser refused it");
-		str_free(&why);
-	}
+	if (rc == ERR_OK)
+		rc = nursery_collect(ends[0], job, &answer);
+	if (rc == ERR_OK)
+		rc = nursery_judge(buf_bytes(&answer), out);
 out:
 	if (ends[0] >= 0)
 		close(ends[0]);

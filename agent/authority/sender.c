@@ -118,9 +118,10 @@ static bool sender_sleep(int stop_fd, int64_t next, bool once)
 	if (p[0].revents)
 		return true;
 	struct packet wake;
-	if (packet_receive(SOCKET, &wake) == ERR_OK)
+	enum err rc = packet_receive(SOCKET, &wake);
+	if (rc == ERR_OK)
 		packet_free(&wake);
-	return false;
+	return rc == ERR_NOINPUT || rc == ERR_IO; /* nobody is left to speak to us */
 }
 
 int sender_main(const struct role_options *options)

@@ -28,7 +28,9 @@
 #define FDS_MAX (CONF_MAILBOXES_MAX + 2)
 #define BACK_OFF_MOST_SECONDS 60
 #define STEADY_SECONDS 30 /* a child that lived so long is not failing */
-#define STOP_STEP_MS 4500
+#define STOP_MS 4000
+#define STOP_KEYS_MS 800 /* the keyring ends gpg-agent in that time */
+#define ONCE_FAILURES_MOST 5
 #define LOCK_AWAIT_MS 3000
 #define STALE_HOME_SECONDS 3600
 
@@ -46,17 +48,19 @@ struct child {
 	int64_t started_ms, start_at_ms;
 	unsigned failures;
 	bool wanted, reported, ready;
-	int status; /* exit status of its last life */
+	bool unable; /* it said itself that it can't work */
+	int status;  /* exit status of its last life */
 	char why[256];
 };
 
 struct parent {
 	struct conf *conf;
 	int conf_fd;
+	pid_t pid;
 	bool once;
 	struct child children[CHILDREN_MAX];
 	size_t count;
-	bool was_ready, told;
+	char *status; /* as last told */
 };
 
 /* Both ends stay with the parent, so that a child started again finds its place. */
@@ -135,6 +139,8 @@ static _Noreturn void become(const struct parent *p, const struct child *c, int 
 	}
 	confine_descriptors(keep, n);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != p->pid) /* it died before that */
+		_exit(71);
 	snprintf(index, sizeof index, "%d", c->index);
 	snprintf(sockets, sizeof sockets, "%zu", c->fd_count);
 	execl("/proc/self/exe", "countersignd", "--role", kind_names[c->kind], index, sockets,
@@ -159,7 +165,7 @@ static void start_child(struct parent *p, struct child *c)
 		close(c->report);
 	c->report = pair[0];
 	c->started_ms = when_monotonic_ms();
-	c->reported = c->ready = false;
+	c->reported = c->ready = c->unable = false;
 	snprintf(c->why, sizeof c->why, "starting");
 	if (pid < 0) {
 		journal_error("cannot start %s: %s", kind_names[c->kind], strerror(errno));
@@ -234,6 +240,8 @@ static void buried(struct parent *p, struct child *c, int status)
 	else
 		journal_warning("%s %d ended with status %d; starting it again",
 		    kind_names[c->kind], c->index, c->status);
+	if (!c->unable)
+		snprintf(c->why, sizeof c->why, "it died and is started again");
 }
 
 static void bury(struct parent *p)
@@ -259,6 +267,7 @@ static void hear(struct child *c)
 			char *why = wire_text(&w);
 			c->reported = true;
 			c->ready = ready;
+			c->unable = !ready;
 			snprintf(c->why, sizeof c->why, "%s", why ? why : "");
 			str_free(&why);
 		}
@@ -286,36 +295,46 @@ static void notify_service_manager(const char *text)
 	close(fd);
 }
 
+/* For countersignctl's reader and the service manager; takes `status`. */
+static void tell(struct parent *p, char *status)
+{
+	char *path = path_join(p->conf->authority.runtime_directory, "status");
+	char *line = str_printf("%s\n", status),
+	     *notice =
+		 str_printf("%sSTATUS=%s", str_equal(status, "ready") ? "READY=1\n" : "", status);
+
+	if (file_write(path, 0600, bytes_of_text(line)) != ERR_OK)
+		journal_warning("%s", err_text());
+	notify_service_manager(notice);
+	str_free(&path);
+	str_free(&line);
+	str_free(&notice);
+	str_free(&p->status);
+	p->status = status;
+}
+
 /* Ready means: everything that was started can work. Says so, and says what is missing, once each time it changes. */
 static void judge(struct parent *p)
 {
 	const struct child *missing = NULL;
 
-	for (size_t i = 0; i < p->count; i++)
-		if (p->children[i].wanted && !p->children[i].ready && !missing)
+	for (size_t i = 0; i < p->count && !missing; i++)
+		if (p->children[i].wanted && !p->children[i].ready)
 			missing = &p->children[i];
-	bool ready = !missing;
-	if (ready == p->was_ready && (ready || p->told))
+	if (missing && (!missing->reported || p->once))
 		return;
-	if (!ready && (!missing->reported || p->once))
+	char *status =
+	    missing ? str_printf("not ready: %s: %s", kind_names[missing->kind], missing->why)
+		    : str_dup("ready");
+	if (str_equal(status, p->status)) {
+		str_free(&status);
 		return;
-	struct buf status = BUF_INIT;
-	if (ready)
-		buf_add_text(&status, "ready\n");
+	}
+	if (missing)
+		journal_warning("%s", status);
 	else
-		buf_addf(&status, "not ready: %s: %s\n", kind_names[missing->kind], missing->why);
-	if (ready)
-		journal_info("ready");
-	else
-		journal_warning("not ready: %s: %s", kind_names[missing->kind], missing->why);
-	char *path = path_join(p->conf->authority.runtime_directory, "status");
-	if (file_write(path, 0600, buf_bytes(&status)) != ERR_OK)
-		journal_warning("%s", err_text());
-	notify_service_manager(ready ? "READY=1\nSTATUS=ready" : "STATUS=not ready");
-	str_free(&path);
-	buf_free(&status);
-	p->was_ready = ready;
-	p->told = true;
+		journal_info("%s", status);
+	tell(p, status);
 }
 
 static bool any_running(const struct parent *p, enum kind kind)
@@ -326,36 +345,38 @@ static bool any_running(const struct parent *p, enum kind kind)
 	return false;
 }
 
-static void stop_kind(struct parent *p, enum kind kind)
+static void signal_kind(const struct parent *p, enum kind kind, int number)
 {
-	int64_t deadline = when_monotonic_ms() + STOP_STEP_MS;
-
 	for (size_t i = 0; i < p->count; i++)
-		if (p->children[i].kind == kind) {
+		if (p->children[i].kind == kind && p->children[i].pid > 0)
+			kill(p->children[i].pid, number);
+}
+
+static void stop_kind(struct parent *p, enum kind kind, int64_t deadline_ms)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->children[i].kind == kind)
 			p->children[i].wanted = false;
-			if (p->children[i].pid > 0)
-				kill(p->children[i].pid, SIGTERM);
-		}
+	signal_kind(p, kind, SIGTERM);
 	while (any_running(p, kind)) {
-		if (when_monotonic_ms() > deadline) {
-			for (size_t i = 0; i < p->count; i++)
-				if (p->children[i].kind == kind && p->children[i].pid > 0)
-					kill(p->children[i].pid, SIGKILL);
-			deadline = INT64_MAX;
+		if (when_monotonic_ms() > deadline_ms) {
+			signal_kind(p, kind, SIGKILL);
+			deadline_ms = INT64_MAX;
 		}
 		poll(NULL, 0, 5);
 		bury(p);
 	}
 }
 
-/* Intake first, so that nothing new begins; then who may still finish; the keys last. */
+/* Intake first, so that nothing new begins; then who may still finish; the keys last. Within five seconds in all. */
 static void stop_all(struct parent *p)
 {
-	static const enum kind order[] = { KIND_INTAKE, KIND_SENDER, KIND_WORKER, KIND_NURSERY,
-		KIND_KEYRING };
+	static const enum kind order[] = { KIND_INTAKE, KIND_SENDER, KIND_WORKER, KIND_NURSERY };
+	int64_t deadline_ms = when_monotonic_ms() + STOP_MS;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-		stop_kind(p, order[i]);
+		stop_kind(p, order[i], deadline_ms);
+	stop_kind(p, KIND_KEYRING, when_monotonic_ms() + STOP_KEYS_MS);
 	for (size_t i = 0; i < p->count; i++) {
 		if (p->children[i].report >= 0)
 			close(p->children[i].report);
@@ -376,14 +397,14 @@ static bool once_is_over(const struct parent *p)
 	return true;
 }
 
-/* With --once a role that says it can't work ends the run: there is nobody to wait for a repair. */
+/* With --once a role that says it can't work, or dies again and again, ends the run: there is nobody to wait for a repair. */
 static bool once_is_hopeless(const struct parent *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct child *c = &p->children[i];
-		if (c->wanted && c->reported && !c->ready && c->pid == 0)
+		if (c->wanted && c->unable && (c->pid == 0 || c->kind == KIND_KEYRING))
 			return true;
-		if (c->wanted && c->kind == KIND_KEYRING && c->reported && !c->ready)
+		if (c->wanted && c->failures >= ONCE_FAILURES_MOST)
 			return true;
 	}
 	return false;
@@ -394,10 +415,12 @@ static int once_status(const struct parent *p)
 	int worst = 0;
 	for (size_t i = 0; i < p->count; i++) {
 		const struct child *c = &p->children[i];
-		if (c->reported && !c->ready && c->wanted) {
+		if (c->wanted && c->unable) {
 			journal_error("%s", c->why);
 			return c->status ? c->status : err_exit_status(ERR_UNAVAILABLE);
 		}
+		if (c->wanted && c->failures >= ONCE_FAILURES_MOST)
+			return err_exit_status(ERR_SOFTWARE);
 		if ((c->kind == KIND_INTAKE || c->kind == KIND_SENDER) && c->status > worst)
 			worst = c->status;
 	}
@@ -442,6 +465,11 @@ static enum err read_conf(const char *path, struct parent *p)
 
 	if (rc == ERR_OK && conf->mailbox_count == 0)
 		rc = err_fail(ERR_CONFIG, "%s names no mailbox to watch", path);
+	if (rc == ERR_OK && p->conf &&
+	    !str_equal(conf->authority.state_directory, p->conf->authority.state_directory))
+		rc = err_fail(ERR_CONFIG,
+		    "another state-directory needs a restart: the lock is on %s (I16)",
+		    p->conf->authority.state_directory);
 	if (rc == ERR_OK)
 		rc = file_read(path, 1u << 20, &text);
 	if (rc == ERR_OK)
@@ -462,8 +490,8 @@ static enum err read_conf(const char *path, struct parent *p)
 /* Runs one generation of children; returns the signal that ended it, or 0 when --once is over. */
 static int generation(struct parent *p, int signal_fd)
 {
-	p->was_ready = p->told = false;
 	enum err rc = lay_out(p);
+	tell(p, str_dup("not ready: starting")); /* what the file says may be of an earlier life */
 	if (rc != ERR_OK) {
 		journal_error("%s", err_text());
 		return SIGTERM;
@@ -537,7 +565,7 @@ static enum err take_lock(const struct conf *conf, int *lock_out)
 
 int supervise(const char *conf_path, bool once)
 {
-	struct parent p = { .conf_fd = -1, .once = once };
+	struct parent p = { .conf_fd = -1, .once = once, .pid = getpid() };
 	int lock = -1;
 	enum err rc = read_conf(conf_path, &p);
 
@@ -560,6 +588,7 @@ int supervise(const char *conf_path, bool once)
 	char *ready = path_join(p.conf->authority.runtime_directory, "status");
 	unlink(ready);
 	str_free(&ready);
+	str_free(&p.status);
 	close(p.conf_fd);
 	close(lock);
 	conf_free(&p.conf);

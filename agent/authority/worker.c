@@ -29,7 +29,7 @@ struct worker {
 	struct authority *authority;
 	size_t mailboxes;
 	bool publishes; /* one of the workers tries again what could not be published */
-	bool unwell; /* said once, until something works again */
+	bool unwell;    /* said once, until something works again */
 };
 
 /* ---- mails ---- */
@@ -53,10 +53,9 @@ static void defer(struct worker *worker, const struct work *w, enum err rc)
 	if (!passing || !worker->unwell)
 		journal_warning("deferred a mail: %s", err_text());
 	worker->unwell |= passing;
-	if (passing && attempt_excuse(worker->authority->store, w->hash) != ERR_OK)
+	if (passing && w->attempts > 0 &&
+	    attempt_excuse(worker->authority->store, w->hash) != ERR_OK)
 		journal_warning("%s", err_text());
-	if (rc == ERR_UNAVAILABLE)
-		role_report(true, err_text());
 }
 
 /* The count is in the store before the attempt starts (I9); past it the mail is not touched again, only put away. */
@@ -70,7 +69,8 @@ static enum err attempt(struct worker *worker, struct work *w)
 		return pipeline_run(w);
 	work_quarantine(
 	    w, "it could not be processed in %lld attempts", (long long)w->attempts - 1);
-	return stage_commit(w);
+	rc = stage_compose(w); /* the alarm */
+	return rc == ERR_OK ? stage_commit(w) : rc;
 }
 
 static void wake_sender(void)
@@ -227,9 +227,16 @@ static void take_result(struct worker *worker, const struct packet *packet)
 
 /* ---- the loop ---- */
 
+/* Who asked has died in between, and whoever takes its place asks again. */
+static bool nobody_waits(int ticket)
+{
+	struct pollfd p = { .fd = ticket };
+	return ticket < 0 || (poll(&p, 1, 0) > 0 && p.revents);
+}
+
 static void dispatch(struct worker *worker, const struct packet *packet)
 {
-	if (packet->ticket < 0)
+	if (nobody_waits(packet->ticket))
 		return;
 	if (packet->type == PACKET_OFFER && packet->fd >= 0)
 		take_offer(worker, packet);
@@ -239,15 +246,17 @@ static void dispatch(struct worker *worker, const struct packet *packet)
 		take_result(worker, packet);
 }
 
-/* Another worker may have been faster: then there is nothing to read, and we go on waiting. */
-static void hear(struct worker *worker, int socket)
+/* Another worker may have been faster: then there is nothing to read, and we go on waiting. False when nobody is left to speak to us. */
+static bool hear(struct worker *worker, int socket)
 {
 	struct packet packet;
+	enum err rc = packet_receive(socket, &packet);
 
-	if (packet_receive(socket, &packet) != ERR_OK)
-		return;
+	if (rc != ERR_OK)
+		return rc != ERR_NOINPUT && rc != ERR_IO;
 	dispatch(worker, &packet);
 	packet_free(&packet);
+	return true;
 }
 
 static void worker_loop(struct worker *worker, int stop_fd)
@@ -273,14 +282,15 @@ static void worker_loop(struct worker *worker, int stop_fd)
 		if (p[0].revents)
 			return;
 		for (nfds_t i = 1; i < n; i++)
-			if (p[i].revents & POLLIN)
-				hear(worker, p[i].fd);
+			if (p[i].revents && !hear(worker, p[i].fd))
+				return;
 	}
 }
 
 int worker_main(const struct role_options *options)
 {
-	struct worker worker = { .mailboxes = options->sockets - 2, .publishes = options->index == 0 };
+	struct worker worker = { .mailboxes = options->sockets - 2,
+		.publishes = options->index == 0 };
 	enum err rc = authority_open(options->conf_path, AUTHORITY_KEYS, &worker.authority);
 
 	if (rc != ERR_OK) {
