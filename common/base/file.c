@@ -168,11 +168,29 @@ static enum err sync_parent(const char *path)
 	return err;
 }
 
+/* A device or a pipe is written to; a rename would put a file in its place, in /dev too. */
+static enum err write_into(const char *path, struct bytes content)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	enum err err;
+
+	if (fd < 0)
+		return write_fault(path);
+	err = file_write_fd(fd, content);
+	if (close(fd) < 0 && err == ERR_OK)
+		err = write_fault(path);
+	return err;
+}
+
 enum err file_write(const char *path, mode_t mode, struct bytes content)
 {
 	char *temporary = NULL;
-	enum err err = write_beside(path, mode, content, &temporary);
+	struct stat st;
+	enum err err;
 
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return write_into(path, content);
+	err = write_beside(path, mode, content, &temporary);
 	if (err != ERR_OK)
 		return err;
 	if (rename(temporary, path) < 0) {

@@ -13,7 +13,7 @@ CHECKED enum err file_read(const char *path, size_t max_bytes, struct buf *out);
 CHECKED enum err file_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out);
 /* Reads a passphrase file: first line without its line end, into a secret buf; ERR_CONFIG for an empty one or one that others can read. */
 CHECKED enum err file_read_secret(const char *path, struct buf *out);
-/* Durable replace: write to a temporary name beside it, fsync, rename, fsync the directory. */
+/* Durable replace: write to a temporary name beside it, fsync, rename, fsync the directory. A device or a pipe is written to. */
 CHECKED enum err file_write(const char *path, mode_t mode, struct bytes content);
 /* Durable create that never overwrites (ERR_CREATE if it exists). */
 CHECKED enum err file_create(const char *path, mode_t mode, struct bytes content);

@@ -67,6 +67,27 @@ static void replacing(void **state)
 	str_free(&path);
 }
 
+/* A named pipe stands for /dev/null here: its place must not be taken by a file. */
+static void devices_are_written_to(void **state)
+{
+	char *pipe_path = path_join(dir, "pipe");
+	char got[8] = "";
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	int fd = open(pipe_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(file_write(pipe_path, 0600, bytes_of_text("here")), ERR_OK);
+	assert_int_equal(read(fd, got, sizeof got), 4);
+	assert_string_equal(got, "here");
+	assert_int_equal(lstat(pipe_path, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	assert_int_equal(file_write("/dev/full", 0600, bytes_of_text("x")), ERR_TEMPORARY);
+	close(fd);
+	assert_int_equal(unlink(pipe_path), 0);
+	str_free(&pipe_path);
+}
+
 static void creating_never_overwrites(void **state)
 {
 	char *path = path_join(dir, "created");
@@ -237,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replacing),
+		cmocka_unit_test(devices_are_written_to),
 		cmocka_unit_test(creating_never_overwrites),
 		cmocka_unit_test(limits_of_reading),
 		cmocka_unit_test(passphrase_files),
