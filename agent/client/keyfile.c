@@ -59,8 +59,11 @@ static enum err write_file(const struct options *options, const struct local_key
 {
 	struct keyhome *home = NULL;
 	struct buf secret = BUF_SECRET, armored = BUF_SECRET;
+	struct bytes given = buf_bytes(password);
 	enum err e = keyhome_open(keyset->home, true, &home);
 
+	if (e == ERR_OK)
+		e = keyring_unlock(home, keyset->fingerprint, &given);
 	if (e == ERR_OK)
 		e = keyring_export_secret(home, keyset->fingerprint, buf_bytes(password), &secret);
 	if (e == ERR_OK && password->len == 0)

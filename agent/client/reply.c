@@ -13,10 +13,43 @@
 
 /* ---- decryption ---- */
 
+static enum err is_here(struct keyhome *home, const char *fingerprint, bool secret, bool *here)
+{
+	struct key_facts *facts = NULL;
+	enum err e = keyhome_facts(home, fingerprint, secret, &facts);
+
+	*here = *here && facts != NULL;
+	key_facts_free(&facts);
+	return e;
+}
+
+/* A gpg that was killed may have lost the keybox; the secret keys are files of their own. */
+static enum err repair_home(struct opening *o)
+{
+	char *path = local_request_path(&o->request, "keys");
+	struct buf keys = BUF_INIT;
+	bool whole = true;
+	enum err e = is_here(o->home, o->request.authority, false, &whole);
+
+	if (e == ERR_OK)
+		e = is_here(o->home, o->request.fingerprint, o->request.own_home == NULL, &whole);
+	if (e == ERR_OK && !whole) {
+		e = file_read(path, CONTENT_BYTES_MAX, &keys);
+		if (e == ERR_OK)
+			e = keyring_import_local(o->home, buf_bytes(&keys));
+	}
+	str_free(&path);
+	buf_free(&keys);
+	return e;
+}
+
 static enum err open_homes(struct opening *o)
 {
 	char *path = local_request_path(&o->request, "h");
 	enum err e = keyhome_open(path, true, &o->home);
+
+	if (e == ERR_OK)
+		e = repair_home(o);
 
 	if (e == ERR_OK && o->request.own_home != NULL)
 		e = keyhome_open(o->request.own_home, false, &o->user);
@@ -62,7 +95,11 @@ enum err opening_unlock(struct opening *o)
 		return ERR_OK;
 	e = password_current(o->options->password_file, NULL, o->request.keyset, &o->password);
 	given = buf_bytes(&o->password);
-	return e == ERR_OK ? keyring_unlock(o->home, o->request.fingerprint, &given) : e;
+	if (e == ERR_OK)
+		e = keyring_unlock(o->home, o->request.fingerprint, &given);
+	if (e != ERR_OK)
+		buf_clear(&o->password);
+	return e;
 }
 
 /* P6.8: exactly one valid signature, by the key that the pin accepted. */
@@ -285,24 +322,16 @@ static enum err try_refusal(struct opening *o, const struct buf *cleartext)
 /* ERR_DATA: nothing given belongs to this request. */
 static enum err try_request(struct opening *o)
 {
-	enum err e = open_homes(o), worst = ERR_DATA;
+	enum err e = open_homes(o), one = ERR_DATA;
 
-	for (size_t i = 0; e == ERR_OK && i < o->message_count; i++) {
-		enum err one = try_message(o, &o->messages[i]);
-
-		if (one == ERR_OK)
-			return ERR_OK;
-		buf_clear(&o->content);
-		if (one != ERR_DATA)
-			worst = one;
+	for (size_t i = 0; e == ERR_OK && one == ERR_DATA && i < o->message_count; i++) {
+		one = try_message(o, &o->messages[i]);
+		if (one != ERR_OK)
+			buf_clear(&o->content);
 	}
-	for (size_t i = 0; e == ERR_OK && i < o->cleartext_count; i++) {
-		enum err one = try_refusal(o, &o->cleartexts[i]);
-
-		if (one != ERR_DATA)
-			return one;
-	}
-	return e != ERR_OK ? e : worst;
+	for (size_t i = 0; e == ERR_OK && one == ERR_DATA && i < o->cleartext_count; i++)
+		one = try_refusal(o, &o->cleartexts[i]);
+	return e != ERR_OK ? e : one;
 }
 
 /* Those that need a password come last, so that it is asked for only when no other fits. */

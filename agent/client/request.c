@@ -22,10 +22,11 @@ enum err making_read_mail(struct making *m)
 	if (m->options->operand == NULL)
 		return ERR_OK;
 	e = file_read(m->options->operand, READING_BYTES_MAX, &bytes);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
 		e = reading_mail(buf_bytes(&bytes), &m->mail);
-	if (e != ERR_OK)
-		e = err_prefix(e, "%s", m->options->operand);
+		if (e != ERR_OK)
+			e = err_prefix(e, "%s", m->options->operand);
+	}
 	m->has_mail = e == ERR_OK;
 	buf_free(&bytes);
 	return e;
@@ -87,6 +88,22 @@ static bool names_address(const struct key_facts *facts, const char *address)
 	return false;
 }
 
+/* What the authority asks of a key (P4.7), as far as it would be a pity to learn it by mail. */
+static bool can_serve(const struct key_facts *facts)
+{
+	bool sign = false, encrypt = false;
+
+	for (size_t i = 0; i < facts->subkey_count; i++) {
+		const struct key_subkey *subkey = &facts->subkeys[i];
+
+		if (subkey->revoked || subkey->expired || subkey->invalid || subkey->disabled)
+			continue;
+		sign = sign || subkey->can_sign;
+		encrypt = encrypt || subkey->can_encrypt;
+	}
+	return sign && encrypt;
+}
+
 /* P7.1: --key, a key that the user has already. */
 static enum err take_own_key(struct making *m)
 {
@@ -102,6 +119,9 @@ static enum err take_own_key(struct making *m)
 		    keyhome_path(m->own));
 	else if (facts->revoked || facts->expired)
 		e = err_fail(ERR_DATA, "the key %s is revoked or expired", facts->fingerprint);
+	else if (!can_serve(facts))
+		e = err_fail(
+		    ERR_DATA, "the key %s can't both sign and decrypt", facts->fingerprint);
 	else if (!names_address(facts, m->request.address))
 		e = err_fail(ERR_DATA, "the key %s has no user ID of %s", facts->fingerprint,
 		    m->request.address);
@@ -164,11 +184,30 @@ enum err making_write(struct making *m)
 	return e;
 }
 
+/* gpg loses its whole keybox when it is killed at the wrong moment: what is in it is kept beside it, too. */
+static enum err keep_keys(struct making *m)
+{
+	char *path = local_request_path(&m->request, "keys");
+	struct buf keys = BUF_INIT;
+	enum err e =
+	    keyhome_export(m->own != NULL ? m->own : m->home, m->request.fingerprint, &keys);
+
+	if (e == ERR_OK)
+		e = keyhome_export(m->home, m->request.authority, &keys);
+	if (e == ERR_OK)
+		e = file_write(path, 0600, buf_bytes(&keys));
+	buf_free(&keys);
+	str_free(&path);
+	return e;
+}
+
 enum err making_keep(struct making *m)
 {
 	char *path = local_request_path(&m->request, "request");
 	enum err e = ask_interrupted();
 
+	if (e == ERR_OK)
+		e = keep_keys(m);
 	if (e == ERR_OK)
 		e = local_request_save(&m->request);
 	if (e == ERR_OK) {
@@ -311,7 +350,6 @@ static void give_up(struct making *m, enum err why)
 {
 	char *text = str_dup(err_text());
 
-	keyhome_close(&m->home);
 	if (m->kept && why == ERR_TEMPORARY) {
 		err_fail(why,
 		    "%s; the request is kept: `countersign request --again` sends it again", text);
