@@ -1,6 +1,7 @@
 /* unseal: opens what is encrypted to the authority. What was inside is plain lines (P2.2), or MIME that goes back to a fresh parser. */
 #include <string.h>
 
+#include "enroll/packets.h"
 #include "pipeline.h"
 #include "stages.h"
 
@@ -31,10 +32,23 @@ static enum err parse_inner(struct work *w)
 	return rc;
 }
 
+/* What mail systems leave in armor (P2.6) our reader undoes and gpg does not; what that can't read is left to gpg. */
+static void dearmor(struct buf *message)
+{
+	struct buf binary = BUF_INIT;
+
+	if (armor_read(buf_bytes(message), "MESSAGE", &binary, NULL) == ERR_OK) {
+		buf_clear(message);
+		buf_add(message, binary.data, binary.len);
+	}
+	buf_free(&binary);
+}
+
 enum err stage_unseal(struct work *w)
 {
 	if (w->message.encrypted.len == 0)
 		return ERR_OK;
+	dearmor(&w->message.encrypted);
 	struct signatures
 	    ignored; /* whose they are is known only when the key is there: work_signed_by */
 	w->opened.secret = true;
