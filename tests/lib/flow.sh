@@ -94,6 +94,27 @@ plain_mail() { # FROM TOKEN KEYFILE [LINES]
     printf -- '\n--b--\n'
 }
 deliver() { countersignd --deliver 2>>"$T/agent.log"; }
+# No token is left in anything that was written (P5.7): store, mailbox with all its folders, logs, a copy of the state directory, what clients keep. What went out
+# to users is theirs. Each flow that issued tokens ends with this.
+tokens_gone() {
+    [ -s "$T/tokens" ] || return 0
+    local token kept=() place
+    token=$(head -n 1 "$T/tokens")
+    mkdir -p "$T/planted"
+    printf 'Token: %s\n' "$token" >"$T/planted/plain"
+    printf 'Token: %s\n' "$token" | base64 >"$T/planted/base64"
+    tr -d '-' <<<"$token" | tr A-Z a-z | sed 's/^\(.\{9\}\)/\1=\n/' >"$T/planted/quoted-printable"
+    is "the search sees planted tokens" "$("$top/tests/lib/find_token.py" "$T/tokens" "$T/planted" | wc -l)" 3
+    cp -a "$T/sa" "$T/backup"
+    for place in "$T/sa" "$T/backup" "$T/mail/inbox" "$T/wkd" "$T"/*/.local "$T"/*/.gnupg; do [ -e "$place" ] && kept+=("$place"); done
+    mkdir -p "$T/logs"
+    cp "$T"/*.log "$T"/*.err "$T/logs" 2>/dev/null
+    exits "no token is left in anything that was written" 3 "$top/tests/lib/find_token.py" "$T/tokens" "${kept[@]}" "$T/logs"
+}
+done_testing() {
+    tokens_gone
+    tap_done
+}
 # Waits until a command succeeds, at most N seconds.
 await() { # SECONDS COMMAND...
     local i n=$1

@@ -49,7 +49,8 @@ exits() {
     exits_output=$output
     [ $status = "$wanted" ] && tap_result 0 "$name" || { tap_result 1 "$name"; echo "#   exit $status, wanted $wanted: $*"; tap_show "$output"; }
 }
-done_testing() {
+done_testing() { tap_done; }
+tap_done() {
     echo "1..$tap_count"
     [ $tap_failed = 0 ]
     exit
