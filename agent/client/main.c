@@ -1,3 +1,4 @@
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static enum err run(int argc, char **argv, bool *dialog_out)
 	e = confine_basics();
 	if (e != ERR_OK)
 		return e;
+	setlocale(LC_CTYPE, ""); /* for the words that gpg-agent and pinentry show */
 	secret_start();
 	tell_terminal();
 	return verb->run(&options);

@@ -58,7 +58,16 @@ static bool is_own(const struct prior *prior)
 	return str_equal(prior->keyset.level, "own");
 }
 
-/* Opens the keyset's home; *here_out says whether its secret key is in it. */
+/* A key file that is gone or corrupt shows as a secret part that is not here. */
+static bool can_still_sign(const struct key_facts *facts)
+{
+	for (size_t i = 0; i < facts->subkey_count; i++)
+		if (facts->subkeys[i].can_sign && facts->subkeys[i].secret)
+			return true;
+	return false;
+}
+
+/* Opens the keyset's home; *here_out says whether its secret key is in it, and not corrupt. */
 static enum err open_home(struct prior *prior, bool *here_out)
 {
 	struct key_facts *facts = NULL;
@@ -70,7 +79,7 @@ static enum err open_home(struct prior *prior, bool *here_out)
 	e = keyhome_open(prior->keyset.home, !is_own(prior), &prior->home);
 	if (e == ERR_OK)
 		e = keyhome_facts(prior->home, prior->keyset.fingerprint, true, &facts);
-	*here_out = facts != NULL;
+	*here_out = e == ERR_OK && facts != NULL && can_still_sign(facts);
 	key_facts_free(&facts);
 	return e;
 }
@@ -131,19 +140,14 @@ static enum err find_same(
 	if (e != ERR_OK)
 		return e;
 	if (!here) {
-		prior_close(out); /* nothing to unlock: the name is free */
+		fprintf(stderr,
+		    "The keys of the keyset \"%s\" are gone or corrupt: its name is free.\n", name);
+		prior_close(out);
 		return ERR_OK;
 	}
 	e = unlock(options, out);
 	if (e == ERR_DENIED)
 		return refuse_name(address, name);
-	if (e == ERR_DATA) { /* corrupt: likewise free */
-		fprintf(stderr,
-		    "The keys of the keyset \"%s\" can't be used any more (%s); its name is free.\n",
-		    name, err_text());
-		prior_close(out);
-		return ERR_OK;
-	}
 	out->must_sign = e == ERR_OK;
 	return e;
 }
