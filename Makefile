@@ -94,8 +94,10 @@ flow:  ## the end-to-end tests only
 fuzz:  ## FUZZ_SECONDS=5 for each fuzz target (clang, libFuzzer)
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(CHECK_PACKAGES)"
 	@$(MAKE) -s -j2 CC=clang CFLAGS='-O1 -g' SAN=fuzzer-no-link,address,undefined BUILD=build/fuzz fuzzers
-	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f && build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) \
-	    -verbosity=0 -print_final_stats=0 build/fuzz/corpus/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; done
+	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f; log=build/fuzz/$$f.log; \
+	    build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$f \
+	    tests/fuzz/corpus/$${f#fuzz_} >$$log 2>&1 || { tail -n 30 $$log; exit 1; }; \
+	    echo "$$f: $$(sed -n 's/.*number_of_executed_units: *//p' $$log) runs without a finding"; done
 FUZZ_SECONDS ?= 5
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 fuzzers: $(FUZZERS:%=$(BUILD)/%)
