@@ -240,16 +240,26 @@ static enum err make_all(struct init *i)
 	return e;
 }
 
-static void print_result(const struct init *i)
+static enum err print_json(const struct init *i, const char *pin)
+{
+	struct table *t = table_page(true);
+
+	table_field_text(t, "address", "Address", i->address);
+	table_field_text(t, "fingerprint", "Fingerprint", i->fingerprint);
+	table_field_text(t, "pin", "Pin", pin);
+	table_field_text(t, "configuration", "Configuration", i->config);
+	table_field_text(t, "state", "State", i->state);
+	return table_print(&t, stdout);
+}
+
+static void print_for_people(const struct init *i, const char *pin)
 {
 	char *fingerprint = authority_fingerprint_text(i->fingerprint);
-	struct buf pin = BUF_INIT;
 
-	base32_add(&pin, bytes_of(i->pin, sizeof i->pin));
 	printf(
 	    "The authority %s is made.\n\n  Fingerprint    %s\n  Pin            %s\n  Configuration  %s\n"
 	    "  State          %s\n\n",
-	    i->address, fingerprint, buf_text(&pin), i->config, i->state);
+	    i->address, fingerprint, pin, i->config, i->state);
 	if (i->maildir)
 		printf("It reads %s and writes %s.\n\nNext: start countersignd -c %s\n", i->inbox,
 		    i->outgoing, i->config);
@@ -259,6 +269,22 @@ static void print_result(const struct init *i)
 		    "and start countersignd.\n",
 		    i->config, i->config);
 	printf("Then: countersignctl -c %s token issue ADDRESS\n", i->config);
+	if (i->passphrase.len && !i->passphrase_file)
+		puts(
+		    "After each start: countersignctl unlock, or name a passphrase-file in the configuration.");
+	str_free(&fingerprint);
+}
+
+static enum err print_result(const struct init *i)
+{
+	struct buf pin = BUF_INIT;
+	enum err e = ERR_OK;
+
+	base32_add(&pin, bytes_of(i->pin, sizeof i->pin));
+	if (i->in->json)
+		e = print_json(i, buf_text(&pin));
+	else
+		print_for_people(i, buf_text(&pin));
 	if (i->uid == 0)
 		command_note("there is no user \"" SERVICE_USER
 			     "\" to own the authority, so it will work as root");
@@ -270,11 +296,8 @@ static void print_result(const struct init *i)
 		command_note(
 		    "the escrow key has no passphrase: whoever reads %s can open every deposit",
 		    i->escrow);
-	if (i->passphrase.len && !i->passphrase_file)
-		puts(
-		    "After each start: countersignctl unlock, or name a passphrase-file in the configuration.");
 	buf_free(&pin);
-	str_free(&fingerprint);
+	return e;
 }
 
 static enum err prepare(struct init *i)
@@ -315,7 +338,7 @@ enum err command_init(struct invocation *in)
 
 	if (!(e = options_read(in, options, 0, 0, "no argument but the options")) &&
 	    !(e = prepare(&i)) && !(e = make_all(&i)))
-		print_result(&i);
+		e = print_result(&i);
 	init_free(&i);
 	return e;
 }

@@ -106,7 +106,7 @@ void init_remove_made(struct init *i)
 	while (i->made_count > 0) {
 		char **path = &i->made[--i->made_count];
 
-		if (file_remove_tree(*path))
+		if (file_exists(*path) && file_remove_tree(*path))
 			command_note("%s was left behind: %s", *path, err_text());
 		str_free(path);
 	}

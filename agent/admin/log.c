@@ -94,15 +94,32 @@ static enum err parse_head(const char *text, int64_t *number_out, const char **h
 	return e ? err_prefix(ERR_USAGE, "--head") : ERR_OK;
 }
 
-static enum err print_head(struct store *store, int64_t count)
+static enum err print_json(bool whole, int64_t count, int64_t bad, const char *head)
 {
-	char hash[65];
+	struct table *t = table_page(true);
+
+	table_field_bool(t, "whole", "Whole", whole);
+	table_field_number(t, "entries", "Entries", count);
+	table_field_number(t, "first_bad", "First bad entry", bad);
+	table_field_text(t, "log_head", "Log-Head", head);
+	return table_print(&t, stdout);
+}
+
+static enum err print_whole(struct store *store, int64_t count, bool json)
+{
+	char hash[65], *head;
 	int64_t number;
 	enum err e = audit_head(store, &number, hash);
 
-	if (!e)
-		printf("The log is whole: %lld %s.\nLog-Head: %lld %s\n", (long long)count,
-		    count == 1 ? "entry" : "entries", (long long)number, hash);
+	if (e)
+		return e;
+	head = str_printf("%lld %s", (long long)number, hash);
+	if (json)
+		e = print_json(true, count, 0, head);
+	else
+		printf("The log is whole: %lld %s.\nLog-Head: %s\n", (long long)count,
+		    count == 1 ? "entry" : "entries", head);
+	str_free(&head);
 	return e;
 }
 
@@ -123,9 +140,9 @@ enum err command_log_verify(struct invocation *in)
 		command_note("the log is not whole: entry %lld is the first bad one (%s)",
 		    (long long)bad, err_text());
 		in->status = 1;
-		e = ERR_OK;
+		e = in->json ? print_json(false, count, bad, NULL) : ERR_OK;
 	} else if (!e) {
-		e = print_head(authority->store, count);
+		e = print_whole(authority->store, count, in->json);
 	}
 	authority_close(&authority);
 	return e;

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,19 @@ static enum err check_usage(
 	return ERR_OK;
 }
 
+/* Asked as the state's owner, who writes it, and before a token is made that nobody would see. */
+static enum err check_slip(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? str_ndup(path, (size_t)(slash + 1 - path)) : str_dup(".");
+	enum err e = access(dir, W_OK | X_OK) == 0
+			 ? ERR_OK
+			 : err_fail(ERR_CREATE, "cannot make %s: %s", path, strerror(errno));
+
+	str_free(&dir);
+	return e;
+}
+
 enum err command_token_issue(struct invocation *in)
 {
 	struct issue_options options = { 0 };
@@ -217,7 +231,8 @@ enum err command_token_issue(struct invocation *in)
 	    (e = command_open(in, AUTHORITY_KEYS, &b.authority)))
 		return e;
 	b.issues = mem_alloc((size_t)in->argc * sizeof *b.issues);
-	if ((mail && (e = issue_check_mailing(b.authority))) || (e = prepare_all(&b, &options)))
+	if ((mail && (e = issue_check_mailing(b.authority))) || (b.slip && (e = check_slip(b.slip))) ||
+	    (e = prepare_all(&b, &options)))
 		goto out;
 	e = mail ? mail_all(&b, &in->status) : hand_out(&b);
 out:

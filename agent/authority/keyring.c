@@ -89,6 +89,8 @@ int keyring_main(const struct role_options *options)
 	enum err rc = keyhome_start((unsigned)options->conf->limits.gpg_seconds);
 
 	if (rc == ERR_OK)
+		rc = authority_check_key_home(k.home);
+	if (rc == ERR_OK)
 		rc = agent_prepare(k.home);
 	if (rc != ERR_OK) {
 		role_report(false, err_text());
@@ -100,7 +102,7 @@ int keyring_main(const struct role_options *options)
 	bool told = false;
 	for (;;) {
 		rc = keyring_tend(&k);
-		if (rc != ERR_OK && !told)
+		if (rc != ERR_OK && !told && !options->once)
 			journal_error("the authority's key can't be used: %s", err_text());
 		else if (rc == ERR_OK && told)
 			journal_info("the authority's key can be used again");

@@ -234,6 +234,8 @@ static void buried(struct parent *p, struct child *c, int status)
 		wait = BACK_OFF_MOST_SECONDS;
 	c->failures++;
 	c->start_at_ms = now + wait * 1000;
+	if (p->once && c->unable)
+		return; /* once_status says why */
 	if (WIFSIGNALED(status))
 		journal_error("%s %d was killed by signal %d; starting it again",
 		    kind_names[c->kind], c->index, WTERMSIG(status));
@@ -463,6 +465,8 @@ static enum err read_conf(const char *path, struct parent *p)
 	int fd = -1;
 	enum err rc = conf_read(path, &conf);
 
+	if (rc == ERR_OK)
+		rc = authority_check_conf(conf);
 	if (rc == ERR_OK && conf->mailbox_count == 0)
 		rc = err_fail(ERR_CONFIG, "%s names no mailbox to watch", path);
 	if (rc == ERR_OK && p->conf &&
@@ -485,6 +489,16 @@ static enum err read_conf(const char *path, struct parent *p)
 	p->conf = conf;
 	p->conf_fd = fd;
 	return ERR_OK;
+}
+
+/* Before anything is started, so that one sentence says what each child would say. */
+static enum err check_store(const char *path)
+{
+	struct authority *authority = NULL;
+	enum err rc = authority_open(path, AUTHORITY_STORE, &authority);
+
+	authority_close(&authority);
+	return rc;
 }
 
 /* Runs one generation of children; returns the signal that ended it, or 0 when --once is over. */
@@ -518,7 +532,7 @@ static int run(struct parent *p, int signal_fd)
 		if (s != SIGHUP)
 			return s == 0 ? status : p->once ? err_exit_status(ERR_TEMPORARY) : 0;
 		char *path = str_dup(p->conf->path);
-		if (read_conf(path, p) == ERR_OK)
+		if (check_store(path) == ERR_OK && read_conf(path, p) == ERR_OK)
 			journal_info("configuration read again");
 		else
 			journal_error("keeping the configuration as it was: %s", err_text());
@@ -574,6 +588,8 @@ int supervise(const char *conf_path, bool once)
 		    p.conf->authority.runtime_directory, p.conf->authority.state_directory);
 	if (rc == ERR_OK)
 		rc = confine_become_owner(p.conf->authority.state_directory);
+	if (rc == ERR_OK)
+		rc = check_store(conf_path);
 	if (rc == ERR_OK)
 		rc = take_lock(p.conf, &lock);
 	if (rc == ERR_OK)

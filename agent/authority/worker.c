@@ -295,7 +295,8 @@ int worker_main(const struct role_options *options)
 
 	if (rc != ERR_OK) {
 		role_report(false, err_text());
-		journal_error("%s", err_text());
+		if (!options->once)
+			journal_error("%s", err_text());
 		return err_exit_status(rc);
 	}
 	for (size_t i = 1; i < options->sockets; i++)

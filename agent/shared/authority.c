@@ -175,7 +175,18 @@ static enum err canonical_domains(const struct conf *conf)
 	return e;
 }
 
-static enum err canonical_addresses(struct conf *conf)
+static enum err check_state(const struct conf *conf)
+{
+	const char *directory = conf->authority.state_directory;
+	struct stat st;
+
+	if (!stat(directory, &st) || errno != ENOENT)
+		return ERR_OK;
+	return err_fail(ERR_CONFIG,
+	    "the state directory %s does not exist; \"countersignctl init\" makes it", directory);
+}
+
+enum err authority_check_conf(struct conf *conf)
 {
 	enum err e;
 
@@ -186,7 +197,9 @@ static enum err canonical_addresses(struct conf *conf)
 	    (e = canonical_list(conf, "issuers", conf->policy.issuers)) ||
 	    (e = canonical_list(conf, "auditors", conf->notify.auditors)))
 		return e;
-	return canonical_list(conf, "administrators", conf->notify.administrators);
+	if ((e = canonical_list(conf, "administrators", conf->notify.administrators)))
+		return e;
+	return check_state(conf);
 }
 
 /* ---- the store ---- */
@@ -252,6 +265,14 @@ static enum err open_store(struct authority *a)
 
 /* ---- the agent ---- */
 
+enum err authority_check_key_home(const char *home)
+{
+	if (access(home, R_OK | W_OK | X_OK) == 0)
+		return ERR_OK;
+	return err_fail(
+	    ERR_UNAVAILABLE, "the key home %s can't be used: %s", home, strerror(errno));
+}
+
 static void pause_ms(long ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
@@ -287,9 +308,8 @@ static enum err agent_of_our_own(struct authority *a)
 	struct buf passphrase = BUF_SECRET;
 	enum err e = ERR_OK;
 
-	if (access(a->key_home, R_OK | W_OK | X_OK))
-		return err_fail(ERR_UNAVAILABLE, "the key home %s can't be used: %s", a->key_home,
-		    strerror(errno));
+	if ((e = authority_check_key_home(a->key_home)))
+		return e;
 	/* What a killed daemon left behind is as good as ours, as long as it knows the passphrase.
 	 */
 	if (agent_running(a->key_home) && !agent_check(a->key_home))
@@ -365,17 +385,6 @@ static enum err open_home(struct authority *a)
 	    buf_bytes(&a->public_key), (size_t)a->conf->limits.decompressed_bytes, &a->home);
 }
 
-static enum err check_state(const struct conf *conf)
-{
-	const char *directory = conf->authority.state_directory;
-	struct stat st;
-
-	if (!stat(directory, &st) || errno != ENOENT)
-		return ERR_OK;
-	return err_fail(ERR_CONFIG,
-	    "the state directory %s does not exist; \"countersignctl init\" makes it", directory);
-}
-
 enum err authority_open(const char *path, enum authority_need need, struct authority **out)
 {
 	struct authority *a = mem_alloc(sizeof *a);
@@ -383,8 +392,7 @@ enum err authority_open(const char *path, enum authority_need need, struct autho
 
 	*out = NULL;
 	a->lock = a->turn = -1;
-	if ((e = conf_read(conf_path(path), &a->conf)) || (e = canonical_addresses(a->conf)) ||
-	    (e = check_state(a->conf)))
+	if ((e = conf_read(conf_path(path), &a->conf)) || (e = authority_check_conf(a->conf)))
 		goto out;
 	a->key_home = authority_key_home(a->conf);
 	a->escrow_home = authority_escrow_home(a->conf);

@@ -51,6 +51,10 @@ CHECKED enum err authority_passphrase(const struct conf *conf, struct buf *out);
  * nobody else's. ERR_CONFIG otherwise. */
 CHECKED enum err authority_prepare_runtime(
     const char *runtime_directory, const char *state_directory);
+/* What conf_read can't know: brings the addresses into canonical form (P1.5), and asks for a state directory. ERR_CONFIG. */
+CHECKED enum err authority_check_conf(struct conf *conf);
+/* ERR_UNAVAILABLE where the key home is missing, so that nobody makes an empty one in its place. */
+CHECKED enum err authority_check_key_home(const char *home);
 /* agent_stop, but err_text() stays what it was. */
 void authority_stop_agent(const char *home);
 /* "ABCD EF01 …" for people; malloc'ed. */

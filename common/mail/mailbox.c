@@ -99,7 +99,7 @@ enum err mailbox_open(const struct mailbox_options *options, struct mailbox **ou
 		goto out;
 	}
 	if (make_dirs(box->dir)) {
-		err = err_prefix(ERR_UNAVAILABLE, "mailbox %s", box->dir);
+		err = ERR_UNAVAILABLE; /* whoever opens it says which mailbox */
 		goto out;
 	}
 	err = watch(box);
