@@ -202,7 +202,7 @@ static void values_that_are_set(void **state)
 	    "/* between */ mailbox { url = \"maildir:/two\" }\n"
 	    "policy { domains = {\"example.org\", \"example.net\"} curves = ed25519 dsa-elgamal = on\n"
 	    "  plain-requests = encrypted token-expires = 3s certify-spread = 0 issuers = {} }\n"
-	    "limits { mail-size = 1M header-size = 2048 poll = 1 nesting = \"7\" }\n"
+	    "limits { mail-size = 1M header-size = 2048 poll = 1s nesting = \"7\" }\n"
 	    "submit { bounces = off recipient-delimiter = \"+\" }\n"
 	    "wkd { policy-file = \"one\\ntwo\\n\" }\n";
 	static const char *const domains[] = { "example.org", "example.net", NULL };
