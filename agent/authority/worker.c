@@ -24,6 +24,7 @@
 #define LEASE_MARGIN_SECONDS 60
 #define PUBLISH_EVERY_SECONDS 60
 #define DEFER_SECONDS 2
+#define DAY_SECONDS 86400
 
 struct worker {
 	struct authority *authority;
@@ -86,6 +87,26 @@ static void publish(struct worker *worker)
 		journal_warning("cannot publish: %s", err_text());
 	else if (count > 0)
 		journal_info("published %lld keys", (long long)count);
+}
+
+/* Once a day: what nothing asks for any more. */
+static void prune(struct worker *worker)
+{
+	struct store *store = worker->authority->store;
+	int64_t now = when_now();
+	bool first = false;
+	enum err rc = store_begin(store);
+
+	if (rc == ERR_OK)
+		rc = mark_once(store, "prune", now, DAY_SECONDS, &first);
+	if (rc == ERR_OK && first)
+		rc = store_prune(store, now);
+	if (rc == ERR_OK)
+		rc = store_commit(store);
+	else
+		store_rollback(store);
+	if (rc != ERR_OK)
+		journal_warning("cannot tidy the store: %s", err_text());
 }
 
 static void take_offer(struct worker *worker, const struct packet *packet)
@@ -272,6 +293,7 @@ static void worker_loop(struct worker *worker, int stop_fd)
 	for (;;) {
 		if (worker->publishes && when_monotonic_ms() >= publish_at) {
 			publish(worker);
+			prune(worker);
 			publish_at = when_monotonic_ms() + PUBLISH_EVERY_SECONDS * 1000;
 		}
 		int ready = poll(p, n, PUBLISH_EVERY_SECONDS * 1000);
