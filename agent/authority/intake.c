@@ -20,7 +20,8 @@
 #define IN_FLIGHT_MAX 8
 #define STOP_MS 3500
 #define RETRY_FIRST_SECONDS 1
-#define RETRY_MOST_SECONDS 300
+#define RETRY_MOST_SECONDS 30 /* I15: back within 60 s of the repair */
+#define PAUSE_MOST_SECONDS 15
 
 /* A mail in a worker's hands. */
 struct flight {
@@ -43,7 +44,11 @@ struct intake {
 	struct flight flights[IN_FLIGHT_MAX];
 	struct rest *rests;
 	size_t rest_count;
-	bool deferred; /* something was left: --once says so */
+	/* While something of ours is out of order only one mail at a time is tried, a different one each time, so that neither ten thousand mails keep us busy
+	 * with failing, nor one that fails by its own fault holds up the rest (I9). */
+	int64_t pause_until_ms;
+	unsigned pauses; /* 0: all is well */
+	bool deferred;   /* something was left: --once says so */
 	bool stopping;
 };
 
@@ -102,6 +107,41 @@ static void rest_sweep(struct intake *in)
 	in->rest_count = kept;
 }
 
+static void pause_add(struct intake *in)
+{
+	int64_t now = when_monotonic_ms(),
+		seconds = (int64_t)1 << (in->pauses < 4 ? in->pauses : 4);
+
+	if (now < in->pause_until_ms || in->options->once)
+		return;
+	if (seconds > PAUSE_MOST_SECONDS)
+		seconds = PAUSE_MOST_SECONDS;
+	in->pauses++;
+	in->pause_until_ms = now + seconds * 1000;
+}
+
+static void pause_end(struct intake *in)
+{
+	in->pauses = 0;
+	in->pause_until_ms = 0;
+}
+
+static size_t flying(const struct intake *in)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
+		n += in->flights[i].ticket >= 0;
+	return n;
+}
+
+/* How many mails may be in workers' hands now. */
+static size_t flights_allowed(const struct intake *in)
+{
+	if (in->pauses == 0)
+		return IN_FLIGHT_MAX;
+	return when_monotonic_ms() < in->pause_until_ms ? 0 : 1;
+}
+
 static enum err offer(struct intake *in, struct flight *flight, const char *id)
 {
 	struct buf mail = BUF_INIT, body = BUF_INIT;
@@ -149,12 +189,11 @@ static enum err look(struct intake *in, bool *left_out)
 		}
 		if (flies(in, ids[i]))
 			continue;
-		struct flight *flight = free_flight(in);
-		if (!flight) {
+		if (flying(in) >= flights_allowed(in)) {
 			*left_out = true;
 			continue;
 		}
-		enum err one = offer(in, flight, ids[i]);
+		enum err one = offer(in, free_flight(in), ids[i]);
 		if (one != ERR_OK && one != ERR_NOINPUT) { /* NOINPUT: somebody took it away */
 			journal_warning("cannot take %s: %s", ids[i], err_text());
 			rest_add(in, ids[i], 0);
@@ -178,8 +217,11 @@ static void settle(struct intake *in, struct flight *flight, const struct packet
 
 	if (wire_end(&w) != ERR_OK || answer->type != PACKET_OUTCOME || outcome > OUTCOME_DELETE) {
 		rest_add(in, flight->id, seconds);
+		if (seconds > 0)
+			pause_add(in);
 		return;
 	}
+	pause_end(in);
 	/* If this fails the mail is offered again, and same request, same outcome (P5.3). */
 	if (mailbox_settle(in->box, flight->id, how[outcome]) != ERR_OK) {
 		journal_error("cannot settle %s: %s", flight->id, err_text());
@@ -204,22 +246,16 @@ static void land(struct intake *in, struct flight *flight)
 	str_free(&flight->id);
 }
 
-static size_t flying(const struct intake *in)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
-		n += in->flights[i].ticket >= 0;
-	return n;
-}
-
 static int wait_ms(const struct intake *in, bool left)
 {
 	int64_t now = when_monotonic_ms(), wait = in->options->conf->limits.poll_seconds * 1000;
 
-	/* What is in a worker's hands, or finds none free, waits for an answer and not for a time. */
-	for (size_t i = 0; i < in->rest_count && flying(in) < IN_FLIGHT_MAX; i++)
+	/* What is in a worker's hands, or may not go there, waits for an answer and not for a time. */
+	for (size_t i = 0; i < in->rest_count && flying(in) < flights_allowed(in); i++)
 		if (!flies(in, in->rests[i].id) && in->rests[i].until_ms - now < wait)
 			wait = in->rests[i].until_ms - now;
+	if (now < in->pause_until_ms && in->pause_until_ms - now < wait)
+		wait = in->pause_until_ms - now;
 	if (left && flying(in) == 0 && wait > 1000)
 		wait = 1000;
 	if (in->stopping || in->options->once)

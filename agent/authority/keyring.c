@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +84,19 @@ static enum err keyring_tend(struct keyring *k)
 	return keyring_unlock_by_file(k, rc);
 }
 
+/* Until it is time, or the agent dies; true when we shall stop. */
+static bool keyring_sleep(const struct keyring *k, int stop_fd, int seconds)
+{
+	int agent_fd = k->agent > 0 ? pidfd_open(k->agent, 0) : -1;
+	struct pollfd p[2] = { { .fd = stop_fd, .events = POLLIN },
+		{ .fd = agent_fd, .events = POLLIN } };
+
+	(void)poll(p, 2, seconds * 1000);
+	if (agent_fd >= 0)
+		close(agent_fd);
+	return p[0].revents != 0;
+}
+
 int keyring_main(const struct role_options *options)
 {
 	struct keyring k = { .conf = options->conf, .home = authority_key_home(options->conf) };
@@ -108,8 +122,8 @@ int keyring_main(const struct role_options *options)
 			journal_info("the authority's key can be used again");
 		told = rc != ERR_OK;
 		role_report(rc == ERR_OK, err_text());
-		struct pollfd p = { .fd = options->stop_fd, .events = POLLIN };
-		if (poll(&p, 1, (rc == ERR_OK ? CHECK_SECONDS : CHECK_SOON_SECONDS) * 1000) > 0)
+		if (keyring_sleep(
+			&k, options->stop_fd, rc == ERR_OK ? CHECK_SECONDS : CHECK_SOON_SECONDS))
 			break;
 	}
 	keyring_end_agent(&k);

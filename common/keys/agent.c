@@ -281,7 +281,7 @@ _Noreturn static void child_start(
 	int null;
 
 	(void)setsid();
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a stopped one too; its keys are on disk */
 	if (getppid() != parent)
 		_exit(1);
 	socket_fd = fcntl(socket_fd, F_DUPFD, 3);
