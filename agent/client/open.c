@@ -103,11 +103,17 @@ static enum err choose_level(struct opening *o)
 
 static enum err choose_password(struct opening *o)
 {
+	enum err e;
+
 	if (o->request.own_home != NULL || str_equal(o->level, "low"))
 		return ERR_OK;
 	if (o->request.protected)
-		return opening_unlock(o);
-	return password_choose(o->options, keyhome_path(o->user), o->request.keyset, &o->password);
+		e = opening_unlock(o);
+	else
+		e = password_choose(
+		    o->options, keyhome_path(o->user), o->request.keyset, &o->password);
+	return e == ERR_DENIED ? err_prefix(e, "the keyset \"%s\" is not installed", o->request.keyset)
+			       : e;
 }
 
 static enum err open_reply(struct opening *o)

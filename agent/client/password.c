@@ -116,12 +116,16 @@ static enum err change(struct change *c)
 		    c->keyset.keyset);
 	if (e == ERR_OK)
 		e = level_warn(c->options, c->keyset.home, level, c->keyset.fingerprint);
-	if (e == ERR_OK)
-		e = prove(c);
+	if (e != ERR_OK)
+		goto out;
+	e = prove(c);
 	if (e == ERR_OK)
 		e = change_password(c, level);
+	if (e == ERR_DENIED)
+		e = err_prefix(e, "the keyset \"%s\" stays as it was", c->keyset.keyset);
 	if (e == ERR_OK)
 		e = change_level(c, level);
+out:
 	str_free(&level);
 	return e;
 }

@@ -84,7 +84,7 @@ enum err file_read_secret(const char *path, struct buf *out)
 	}
 	rest = buf_bytes(&all);
 	if (!bytes_line(&rest, &line) || line.len == 0) {
-		err = err_fail(ERR_CONFIG, "%s has no passphrase on its first line", path);
+		err = err_fail(ERR_CONFIG, "the first line of %s is empty", path);
 		goto out;
 	}
 	buf_add(out, line.data, line.len);

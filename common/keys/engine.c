@@ -382,6 +382,23 @@ static enum err judge(const struct op *op, gpgme_error_t error, enum err otherwi
 	}
 }
 
+/* What happens to people, in their words. */
+static const char *reason_text(gpgme_error_t error, char *text, size_t size)
+{
+	switch (gpgme_err_code(error)) {
+	case GPG_ERR_CANCELED:
+	case GPG_ERR_FULLY_CANCELED:
+		return "cancelled";
+	case GPG_ERR_BAD_PASSPHRASE:
+		return "the password is wrong";
+	case GPG_ERR_NO_PASSPHRASE:
+		return "no password was given";
+	default:
+		(void)gpgme_strerror_r(error, text, size);
+		return text;
+	}
+}
+
 enum err op_done(struct op *op, gpgme_error_t error, const char *what, enum err otherwise)
 {
 	char text[160];
@@ -393,8 +410,8 @@ enum err op_done(struct op *op, gpgme_error_t error, const char *what, enum err 
 		return err_fail(ERR_TEMPORARY, "cannot %s: gpg was killed", what);
 	if (!error)
 		return ERR_OK;
-	(void)gpgme_strerror_r(error, text, sizeof text);
-	return err_fail(judge(op, error, otherwise), "cannot %s: %s", what, text);
+	return err_fail(judge(op, error, otherwise), "cannot %s: %s", what,
+	    reason_text(error, text, sizeof text));
 }
 
 enum err data_from(struct bytes content, gpgme_data_t *out)
