@@ -11,7 +11,7 @@ BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsq
     libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
 CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq faketime procps mandoc git
-ROOT_PACKAGES  := iproute2 openssl curl
+ROOT_PACKAGES  := iproute2 openssl curl dirmngr
 
 ROOMS    := base secret text print enroll mail keys store confine
 LIBS     := -letpan -lgnutls -lgpgme -lassuan -lgpg-error -lsqlite3 -lsodium -lseccomp -lconfuse -lidn2 \
