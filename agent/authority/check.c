@@ -56,7 +56,7 @@ static bool policy_allows_plain(const struct work *w)
 	const char *policy = w->authority->conf->policy.plain_requests;
 
 	return w->kind == WORK_CLIENT_REQUEST || str_equal(policy, "on") ||
-	       (str_equal(policy, "encrypted") && w->was_encrypted);
+	       (str_equal(policy, "encrypted") && !w->token_in_clear);
 }
 
 static bool check_sender(struct work *w)

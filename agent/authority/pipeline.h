@@ -57,8 +57,9 @@ struct work {
 	struct confirmation confirmation;
 	uint8_t token_key[TOKEN_KEY_BYTES];
 	char *nonce;
-	bool quoted_token; /* it stood in quoted text: Autocrypt is not enough (P3.2) */
-	bool automatic;    /* P4.2: never answered */
+	bool quoted_token;   /* it stood in quoted text: Autocrypt is not enough (P3.2) */
+	bool token_in_clear; /* a plain mail's token stood outside of any encryption (P3.1) */
+	bool automatic;      /* P4.2: never answered */
 	/* check */
 	struct token_row *token;
 	char *address;  /* the token's: where every answer goes (P6.1) */

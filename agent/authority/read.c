@@ -46,25 +46,37 @@ static bool look_in(struct work *w, struct bytes text)
 	return true;
 }
 
-/* In the order of P3.2. The nonce of a reply stands in quoted text as a rule; a token in new text says more than that. */
+static bool look_in_new(struct work *w, const struct message *m)
+{
+	w->token_in_clear = m == &w->message;
+	return look_in(w, buf_bytes(&m->new_text)) ||
+	       (m->subject && look_in(w, bytes_of_text(m->subject)));
+}
+
+static bool look_in_quoted(struct work *w, const struct message *m)
+{
+	w->token_in_clear = m == &w->message;
+	w->quoted_token = look_in(w, buf_bytes(&m->quoted_text));
+	return w->quoted_token;
+}
+
+/*
+ * In the order of P3.2, inside the encryption before outside. The nonce of a reply stands in quoted text as a rule; a token in new text says
+ * more than that.
+ */
 static enum err read_plain(struct work *w)
 {
-	const struct message *m = w->body;
-	struct bytes fresh = buf_bytes(&m->new_text), quoted = buf_bytes(&m->quoted_text);
+	const struct message *inner = w->body, *outer = inner == &w->message ? NULL : &w->message;
 
-	if (look_in(w, fresh) || look_in(w, bytes_of_text(w->message.subject)))
+	if (look_in_new(w, inner) || (outer && look_in_new(w, outer)))
 		return ERR_OK;
-	if (w->body != &w->message && m->subject &&
-	    look_in(w, bytes_of_text(m->subject))) /* a protected header */
-		return ERR_OK;
-	w->nonce = nonce_find(fresh);
+	w->nonce = nonce_find(buf_bytes(&inner->new_text));
 	if (!w->nonce)
-		w->nonce = nonce_find(quoted);
-	if (w->nonce) {
+		w->nonce = nonce_find(buf_bytes(&inner->quoted_text));
+	if (w->nonce)
 		w->kind = WORK_PLAIN_CONFIRMATION;
-		return ERR_OK;
-	}
-	w->quoted_token = look_in(w, quoted);
+	else if (!look_in_quoted(w, inner) && outer)
+		look_in_quoted(w, outer);
 	return ERR_OK;
 }
 
