@@ -1,6 +1,7 @@
 #include "client/ask.h"
 
-#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,21 +44,33 @@ static void trim(struct buf *line)
 	line->len -= start;
 }
 
+/* False once a signal came, also one between the last look and the wait. */
+static bool wait_for_key(void)
+{
+	struct pollfd tty = { .fd = fileno(terminal()), .events = POLLIN };
+	sigset_t ours, before;
+	int ready = 0;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	while (!interrupted && ready <= 0)
+		ready = ppoll(&tty, 1, NULL, &before);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return !interrupted;
+}
+
 /* Byte by byte, not through stdio: what a token's line held must not stay behind in a buffer. */
 static enum err read_line(struct buf *line)
 {
 	char c = 0;
 
 	while (c != '\n' && line->len < LINE_BYTES_MAX) {
-		ssize_t got = read(fileno(terminal()), &c, 1);
-
-		if (got == 1) {
-			buf_add_byte(line, c);
-			continue;
-		}
-		if (got < 0 && errno == EINTR && !interrupted)
-			continue;
-		return err_fail(ERR_DENIED, "cancelled: nothing was changed");
+		if (!wait_for_key() || read(fileno(terminal()), &c, 1) != 1)
+			return err_fail(ERR_DENIED, "cancelled: nothing was changed");
+		buf_add_byte(line, c);
 	}
 	trim(line);
 	return ERR_OK;

@@ -20,6 +20,14 @@ static struct bytes skip_blank(struct bytes text)
 	return text;
 }
 
+/* An encrypted message begins with an encrypted session key (RFC 4880 5.1). */
+static bool is_sealed(struct bytes text)
+{
+	unsigned first = text.len > 0 ? text.data[0] : 0;
+
+	return (first & 0xc0) == 0xc0 ? (first & 0x3f) == 1 : (first & 0xfc) == 0x84;
+}
+
 /* Adds what is in one text: an armored or binary message, or a cleartext-signed one. */
 static void add_candidates(struct opening *o, struct bytes text)
 {
@@ -31,15 +39,17 @@ static void add_candidates(struct opening *o, struct bytes text)
 		    (size_t)(text.data + text.len - cleartext));
 	if (o->message_count == CANDIDATES_MAX)
 		return;
-	if (armor_find(text, "MESSAGE") != NULL) {
-		if (armor_read(text, "MESSAGE", message, NULL) == ERR_OK)
-			o->message_count++;
-		else
-			buf_clear(message);
-	} else if (text.len > 0 && (text.data[0] & 0x80) != 0) {
+	if (armor_find(text, "MESSAGE") == NULL) {
 		buf_add(message, text.data, text.len);
-		o->message_count++;
+	} else if (armor_read(text, "MESSAGE", message, NULL) != ERR_OK) {
+		str_free(&o->damage);
+		o->damage = str_dup(err_text());
+		buf_clear(message);
 	}
+	if (is_sealed(buf_bytes(message)))
+		o->message_count++;
+	else
+		buf_clear(message);
 }
 
 static bool may_be_reply(const struct message_attachment *attachment)
@@ -83,11 +93,12 @@ enum err reply_read(struct opening *o)
 		mail = take_mail(o, text);
 	if (o->message_count + o->cleartext_count == 0)
 		add_candidates(o, text);
-	if (o->message_count + o->cleartext_count == 0)
-		e = mail != ERR_OK && mail != ERR_DATA
-			? mail
-			: err_fail(ERR_DATA, "there is no reply from a security authority in %s",
-			      str_equal(path, "-") ? "standard input" : path);
+	if (o->message_count + o->cleartext_count == 0 && mail != ERR_OK && mail != ERR_DATA)
+		e = mail;
+	else if (o->message_count + o->cleartext_count == 0)
+		e = err_fail(ERR_DATA, "there is no reply from a security authority in %s%s%s",
+		    str_equal(path, "-") ? "standard input" : path, o->damage != NULL ? ": " : "",
+		    o->damage != NULL ? o->damage : "");
 out:
 	buf_free(&input);
 	return e;

@@ -157,6 +157,9 @@ static enum err try_message(struct opening *o, const struct buf *message)
 		e = o->user != NULL
 			? decrypt_own(o, buf_bytes(message), &signatures)
 			: keyhome_decrypt(o->home, buf_bytes(message), &o->content, &signatures);
+	if (e == ERR_DATA && signatures.for_us)
+		e = err_prefix(ERR_PROTOCOL,
+		    "the reply was damaged on its way, open the mail itself, or ask again with `countersign request --again`");
 	if (e == ERR_OK)
 		e = check_signature(&signatures, o->request.authority);
 	return e;
