@@ -297,6 +297,7 @@ static enum err remember(struct making *m)
 	enum err e;
 
 	m->authority.accepted = when_now();
+	local_profile_clear(&m->profile);
 	e = local_authority_save(&m->authority);
 	if (e == ERR_OK)
 		e = local_profile_load(&m->profile);
