@@ -43,6 +43,11 @@ static void keyring_end_agent(struct keyring *k)
 	k->agent = 0;
 }
 
+static enum err keyring_denied(void)
+{
+	return err_fail(ERR_DENIED, "the configured passphrase of the authority's key is wrong");
+}
+
 /* Without a passphrase to give, the reason why the agent can't be used stays what it was. */
 static enum err keyring_unlock_by_file(struct keyring *k, enum err why)
 {
@@ -54,8 +59,10 @@ static enum err keyring_unlock_by_file(struct keyring *k, enum err why)
 		rc = err_fail(why, "%s", sentence);
 	else if (rc == ERR_OK)
 		rc = agent_unlock(k->home, buf_bytes(&passphrase));
-	if (rc == ERR_DENIED)
+	if (rc == ERR_DENIED) {
 		k->denied_until_ms = when_monotonic_ms() + CHECK_SECONDS * 1000;
+		rc = keyring_denied();
+	}
 	buf_free(&passphrase);
 	str_free(&sentence);
 	return rc;
@@ -79,8 +86,10 @@ static enum err keyring_tend(struct keyring *k)
 			rc = agent_check(k->home);
 		k->denied_until_ms = 0;
 	}
-	if (rc == ERR_OK || rc == ERR_TEMPORARY || when_monotonic_ms() < k->denied_until_ms)
+	if (rc == ERR_OK || rc == ERR_TEMPORARY)
 		return rc;
+	if (when_monotonic_ms() < k->denied_until_ms)
+		return keyring_denied();
 	return keyring_unlock_by_file(k, rc);
 }
 

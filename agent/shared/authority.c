@@ -297,8 +297,9 @@ static enum err agent_of_daemon(struct authority *a)
 
 	while (!agent_running(a->key_home) && when_monotonic_ms() < end)
 		pause_ms(50);
-	if (!agent_check(a->key_home))
-		return ERR_OK;
+	enum err e = agent_check(a->key_home);
+	if (e == ERR_OK || e == ERR_TEMPORARY)
+		return e;
 	return err_fail(
 	    ERR_UNAVAILABLE, "%s; \"countersignctl unlock\" gives it to countersignd", err_text());
 }
