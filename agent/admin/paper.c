@@ -106,11 +106,13 @@ void issue_write_slip(const struct authority *authority, const struct issue *iss
 	add_token(issue, out);
 	buf_addf(out,
 	    "With the Countersign client: run\n\n"
-	    "    countersign request\n\n"
-	    "and type the token.\n\n"
+	    "    countersign request --authority %s\n\n"
+	    "and type the token. The authority's key comes from the Web Key Directory of\n"
+	    "its domain; if it is not found there, ask for the file authority-card.asc and\n"
+	    "add --authority-key authority-card.asc. Compare the fingerprint below.\n\n"
 	    "With any other mail program that knows OpenPGP: write a mail to %s,\n"
 	    "type the line with the token into it, and attach your public key.\n\n"
 	    "Keep this sheet to yourself, and destroy it once you are enrolled.\n\n",
-	    authority->address);
+	    authority->address, authority->address);
 	add_authority(authority, out);
 }

@@ -8,6 +8,7 @@
 #include "base/when.h"
 #include "hand.h"
 #include "issue.h"
+#include "progress.h"
 #include "text/address.h"
 
 /* ---- token issue ---- */
@@ -19,6 +20,7 @@ struct batch {
 	size_t count;
 	const char *slip;
 	struct table *table; /* what is printed at the end */
+	struct progress progress;
 };
 
 static enum err prepare_all(struct batch *b, const struct issue_options *options)
@@ -30,12 +32,24 @@ static enum err prepare_all(struct batch *b, const struct issue_options *options
 		b->count = i + 1;
 		if (e)
 			return e;
+		progress_show(&b->progress, b->count, (size_t)b->in->argc);
 		for (size_t k = 0; k < i; k++)
 			if (str_equal(b->issues[k].row.address, b->issues[i].row.address))
 				return err_fail(
 				    ERR_USAGE, "%s is given twice", b->issues[i].row.address);
 	}
 	return ERR_OK;
+}
+
+/* The two signatures of each token take the time. */
+static enum err prepare(struct batch *b, const struct issue_options *options)
+{
+	enum err e;
+
+	progress_start(&b->progress, "Preparing");
+	e = prepare_all(b, options);
+	progress_end(&b->progress);
+	return e;
 }
 
 static struct table *issue_table(bool json)
@@ -111,12 +125,14 @@ static enum err mail_all(struct batch *b, int *status)
 	for (size_t i = 0; i < b->count; i++) {
 		enum err e = mail_one(b, &b->issues[i]);
 
+		progress_show(&b->progress, i + 1, b->count);
 		if (!e)
 			continue;
 		*status = err_exit_status(e);
 		if (!b->issues[i].row.id)
 			add_failure(b, &b->issues[i]);
 	}
+	progress_end(&b->progress);
 	return table_print(&b->table, stdout);
 }
 
@@ -124,8 +140,11 @@ static enum err commit_all(struct batch *b)
 {
 	enum err e = ERR_OK;
 
-	for (size_t i = 0; i < b->count && !e; i++)
+	for (size_t i = 0; i < b->count && !e; i++) {
 		e = issue_commit(b->authority, b->in, &b->issues[i]);
+		progress_show(&b->progress, i + 1, b->count);
+	}
+	progress_end(&b->progress);
 	return e;
 }
 
@@ -232,8 +251,9 @@ enum err command_token_issue(struct invocation *in)
 		return e;
 	b.issues = mem_alloc((size_t)in->argc * sizeof *b.issues);
 	if ((mail && (e = issue_check_mailing(b.authority))) || (b.slip && (e = check_slip(b.slip))) ||
-	    (e = prepare_all(&b, &options)))
+	    (e = prepare(&b, &options)))
 		goto out;
+	progress_start(&b.progress, mail ? "Mailing" : "Issuing");
 	e = mail ? mail_all(&b, &in->status) : hand_out(&b);
 out:
 	for (size_t i = 0; i < b.count; i++)

@@ -1,6 +1,7 @@
 #include "shared/authority.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -175,15 +176,28 @@ static enum err canonical_domains(const struct conf *conf)
 	return e;
 }
 
+static bool forbidden(const char *path, int how)
+{
+	return faccessat(AT_FDCWD, path, how, AT_EACCESS) && errno == EACCES;
+}
+
 static enum err check_state(const struct conf *conf)
 {
 	const char *directory = conf->authority.state_directory;
+	char *store = authority_store_path(conf);
 	struct stat st;
+	enum err e = ERR_OK;
 
-	if (!stat(directory, &st) || errno != ENOENT)
-		return ERR_OK;
-	return err_fail(ERR_CONFIG,
-	    "the state directory %s does not exist; \"countersignctl init\" makes it", directory);
+	if (stat(directory, &st) && errno == ENOENT)
+		e = err_fail(ERR_CONFIG,
+		    "the state directory %s does not exist; \"countersignctl init\" makes it",
+		    directory);
+	else if (forbidden(directory, R_OK | X_OK) || forbidden(store, R_OK | W_OK))
+		e = err_fail(ERR_DENIED,
+		    "you may not read the store %s: use sudo, or be the user that it belongs to",
+		    store);
+	str_free(&store);
+	return e;
 }
 
 enum err authority_check_conf(struct conf *conf)
@@ -194,7 +208,6 @@ enum err authority_check_conf(struct conf *conf)
 		return err_fail(ERR_CONFIG, "%s has no address in its section authority", conf->path);
 	if ((e = canonical_in_place(conf, "address", &conf->authority.address)) ||
 	    (e = canonical_domains(conf)) ||
-	    (e = canonical_list(conf, "issuers", conf->policy.issuers)) ||
 	    (e = canonical_list(conf, "auditors", conf->notify.auditors)))
 		return e;
 	if ((e = canonical_list(conf, "administrators", conf->notify.administrators)))
@@ -449,7 +462,7 @@ static char *algorithms(const struct conf *conf)
 	return buf_take_text(&b);
 }
 
-enum err authority_card(struct authority *authority, struct buf *out)
+static void card_text(const struct authority *authority, struct buf *out)
 {
 	struct card card = {
 		.address = str_dup(authority->address),
@@ -458,19 +471,46 @@ enum err authority_card(struct authority *authority, struct buf *out)
 		.escrow = str_dup(authority->conf->policy.escrow),
 		.algorithms = algorithms(authority->conf),
 	};
+
+	memcpy(card.fingerprint, authority->fingerprint, sizeof card.fingerprint);
+	card_write(&card, out);
+	card_free(&card);
+}
+
+static void card_key(const struct authority *authority, struct buf *out)
+{
+	armor_write("PUBLIC KEY BLOCK", buf_bytes(&authority->public_key), out);
+}
+
+enum err authority_card(struct authority *authority, struct buf *out)
+{
 	struct buf text = BUF_INIT, signed_text = BUF_INIT;
 	enum err e;
 
-	memcpy(card.fingerprint, authority->fingerprint, sizeof card.fingerprint);
-	card_write(&card, &text);
+	card_text(authority, &text);
 	e = keyhome_clearsign(
 	    authority->home, authority->fingerprint, buf_bytes(&text), &signed_text);
 	if (!e) {
-		armor_write("PUBLIC KEY BLOCK", buf_bytes(&authority->public_key), out);
+		card_key(authority, out);
 		buf_add(out, signed_text.data, signed_text.len);
 	}
 	buf_free(&text);
 	buf_free(&signed_text);
-	card_free(&card);
 	return e;
+}
+
+bool authority_card_says_the_same(const struct authority *authority, struct bytes file)
+{
+	struct buf key = BUF_INIT, text = BUF_INIT;
+	bool same;
+
+	card_key(authority, &key);
+	buf_add_text(&text, "\n\n");
+	card_text(authority, &text);
+	buf_add_text(&text, "-----BEGIN PGP SIGNATURE-----\n");
+	same = file.len > key.len && memcmp(file.data, key.data, key.len) == 0 &&
+	       memmem(file.data + key.len, file.len - key.len, text.data, text.len);
+	buf_free(&key);
+	buf_free(&text);
+	return same;
 }

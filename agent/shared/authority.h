@@ -51,7 +51,8 @@ CHECKED enum err authority_passphrase(const struct conf *conf, struct buf *out);
  * nobody else's. ERR_CONFIG otherwise. */
 CHECKED enum err authority_prepare_runtime(
     const char *runtime_directory, const char *state_directory);
-/* What conf_read can't know: brings the addresses into canonical form (P1.5), and asks for a state directory. ERR_CONFIG. */
+/* What conf_read can't know: brings the addresses into canonical form (P1.5), and asks for a state directory (ERR_CONFIG)
+ * and a store that this user may use (ERR_DENIED). */
 CHECKED enum err authority_check_conf(struct conf *conf);
 /* ERR_UNAVAILABLE where the key home is missing, so that nobody makes an empty one in its place. */
 CHECKED enum err authority_check_key_home(const char *home);
@@ -71,5 +72,7 @@ void authority_close(struct authority **authority);
 
 /* The authority card file (P2.7): armored key, then the cleartext-signed card. */
 CHECKED enum err authority_card(struct authority *authority, struct buf *out);
+/* True if a card file has the key and the card of now; the signature is not looked at. */
+bool authority_card_says_the_same(const struct authority *authority, struct bytes file);
 
 #endif

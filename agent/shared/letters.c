@@ -120,8 +120,6 @@ static const char *notice_subject(enum notice_event event)
 		return "A token was taken back for";
 	case NOTICE_ENROLLED:
 		return "A key was enrolled for";
-	case NOTICE_CONFIRMED:
-		return "A key was confirmed for";
 	case NOTICE_REPEAT_ALARM:
 		return "A used token was tried again for";
 	}
@@ -148,11 +146,6 @@ static void add_event(struct buf *out, const struct notice *n, const char *actor
 		add_key(out, n);
 		buf_add_text(out,
 		    "\nOthers will find it once the enrollment is confirmed from this address.\n");
-		return;
-	case NOTICE_CONFIRMED:
-		buf_addf(out, "The enrollment of a key for %s was confirmed from this address.\n",
-		    n->address);
-		add_key(out, n);
 		return;
 	case NOTICE_REPEAT_ALARM:
 		buf_addf(out,
@@ -253,7 +246,10 @@ enum err letters_add_notice(
 {
 	char *const *auditors = authority->conf->notify.auditors;
 	char *subject = str_printf("%s %s", notice_subject(notice->event), notice->address);
-	enum outbox_kind kind = is_one_of(auditors, notice->address) ? OUTBOX_ALARM : OUTBOX_NOTICE;
+	/* P5.6, P6.7: whoever could use up the cap first could otherwise enroll a key unseen. */
+	enum outbox_kind kind = is_one_of(auditors, notice->address) ? OUTBOX_ALARM
+				: notice->event == NOTICE_ENROLLED   ? OUTBOX_REPLY
+								     : OUTBOX_NOTICE;
 	struct signed_text text = { 0 };
 	struct buf body = BUF_INIT;
 	enum err e;

@@ -14,6 +14,7 @@
 #include "text/address.h"
 
 #define WELL_KNOWN ".well-known"
+#define CARD_BYTES_MAX (1u << 20)
 
 /* What is published is for everybody, whatever the umask. */
 static enum err open_to_all(const char *path, mode_t mode)
@@ -83,17 +84,25 @@ static enum err write_entry(const char *directory, const char *path, struct byte
 	return e ? e : open_to_all(path, 0644);
 }
 
+static bool holds(const char *path, struct bytes content)
+{
+	struct buf now = BUF_INIT;
+	bool same = file_exists(path) && !file_read(path, content.len + 1, &now) &&
+		    bytes_equal(buf_bytes(&now), content);
+
+	buf_free(&now);
+	return same;
+}
+
 /* The policy file stands two levels above an entry: …/openpgpkey/DOMAIN/policy. */
 static enum err write_policy(
     struct authority *authority, const char *directory, const char *address)
 {
-	const char *text = authority->conf->wkd.policy_file;
+	struct bytes text = bytes_of_text(authority->conf->wkd.policy);
 	char *path = str_printf(
 	    "%s/%s/openpgpkey/%s/policy", directory, WELL_KNOWN, address_domain(address));
-	enum err e = ERR_OK;
+	enum err e = holds(path, text) ? ERR_OK : write_entry(directory, path, text);
 
-	if (!file_exists(path))
-		e = write_entry(directory, path, bytes_of_text(text ? text : ""));
 	str_free(&path);
 	return e;
 }
@@ -133,16 +142,6 @@ out:
 	return e;
 }
 
-static bool holds(const char *path, struct bytes content)
-{
-	struct buf now = BUF_INIT;
-	bool same = file_exists(path) && !file_read(path, content.len + 1, &now) &&
-		    bytes_equal(buf_bytes(&now), content);
-
-	buf_free(&now);
-	return same;
-}
-
 static enum err publish_authority(struct authority *authority, const char *directory)
 {
 	char *path = entry_path(directory, authority->address);
@@ -151,6 +150,26 @@ static enum err publish_authority(struct authority *authority, const char *direc
 
 	if (!e && !holds(path, key))
 		e = write_entry(directory, path, key);
+	str_free(&path);
+	return e;
+}
+
+/* P2.7. No signature is like another, so the file is written again only when what it says changes. */
+static enum err publish_card(struct authority *authority, const char *directory)
+{
+	char *path = str_printf("%s/%s/countersign/%s/authority-card.asc", directory, WELL_KNOWN,
+	    authority->domain);
+	struct buf there = BUF_INIT, card = BUF_INIT;
+	enum err e = ERR_OK;
+
+	if (file_exists(path) && !file_read(path, CARD_BYTES_MAX, &there) &&
+	    authority_card_says_the_same(authority, buf_bytes(&there)))
+		goto out;
+	if (!(e = authority_card(authority, &card)))
+		e = write_entry(directory, path, buf_bytes(&card));
+out:
+	buf_free(&there);
+	buf_free(&card);
 	str_free(&path);
 	return e;
 }
@@ -189,7 +208,7 @@ enum err publish_due(struct authority *authority, int64_t now, int64_t *count_ou
 			return e;
 		(*count_out)++;
 	}
-	return e;
+	return e ? e : publish_card(authority, directory);
 }
 
 /* ---- the whole directory ---- */
@@ -209,8 +228,8 @@ static void note_address(const struct keyset_row *row, void *context)
 	a->list[a->count++] = str_dup(row->address);
 }
 
-static enum err publish_all(
-    struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
+static enum err publish_all(struct authority *authority, const char *directory, int64_t now,
+    const struct publish_watch *watch, int64_t *count_out)
 {
 	struct addresses all = { 0 };
 	enum err e = keyset_each(authority->store, NULL, false, note_address, &all);
@@ -220,6 +239,8 @@ static enum err publish_all(
 
 		e = publish_address(authority, directory, all.list[i], now);
 		*count_out += file_exists(path);
+		if (watch)
+			watch->done(watch->context, i + 1, all.count);
 		str_free(&path);
 	}
 	for (size_t i = 0; i < all.count; i++)
@@ -228,8 +249,8 @@ static enum err publish_all(
 	return e;
 }
 
-/* True if `path` has no other entry than `only` (NULL: none at all). */
-static bool holds_only(const char *path, const char *only)
+/* True if `path` has no other entries than these (NULL: none). */
+static bool holds_only(const char *path, const char *one, const char *other)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
@@ -237,7 +258,8 @@ static bool holds_only(const char *path, const char *only)
 
 	while (yes && (entry = readdir(dir)))
 		yes = str_equal(entry->d_name, ".") || str_equal(entry->d_name, "..") ||
-		      (only && str_equal(entry->d_name, only));
+		      (one && str_equal(entry->d_name, one)) ||
+		      (other && str_equal(entry->d_name, other));
 	if (dir)
 		closedir(dir);
 	return yes;
@@ -247,8 +269,9 @@ static bool holds_only(const char *path, const char *only)
 static enum err check_replaceable(const char *directory)
 {
 	char *well_known = path_join(directory, WELL_KNOWN);
-	bool ours = holds_only(directory, NULL) ||
-		    (holds_only(directory, WELL_KNOWN) && holds_only(well_known, "openpgpkey"));
+	bool ours = holds_only(directory, NULL, NULL) ||
+		    (holds_only(directory, WELL_KNOWN, NULL) &&
+			holds_only(well_known, "openpgpkey", "countersign"));
 
 	str_free(&well_known);
 	if (ours)
@@ -299,8 +322,8 @@ static void discard(const char *made)
 	str_free(&why);
 }
 
-enum err publish_export(
-    struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
+enum err publish_export(struct authority *authority, const char *directory, int64_t now,
+    const struct publish_watch *watch, int64_t *count_out)
 {
 	char *target = without_slashes(directory), *parent = parent_of(target);
 	char *made = str_printf("%s.new-XXXXXX", target);
@@ -314,7 +337,9 @@ enum err publish_export(
 		goto out;
 	}
 	if ((e = open_to_all(made, 0755)) || (e = publish_authority(authority, made)) ||
-	    (e = publish_all(authority, made, now, count_out)) || (e = put_in_place(made, target)))
+	    (e = publish_card(authority, made)) ||
+	    (e = publish_all(authority, made, now, watch, count_out)) ||
+	    (e = put_in_place(made, target)))
 		discard(made);
 	else
 		e = file_sync_dir(parent);

@@ -1,5 +1,5 @@
 /* publish: the Web Key Directory (P5.4): advanced layout, one key per address, the authority's own
- * always. */
+ * always; and the authority card beside it (P2.7). All but publish_address need AUTHORITY_KEYS. */
 #ifndef SHARED_PUBLISH_H
 #define SHARED_PUBLISH_H
 
@@ -12,9 +12,14 @@ CHECKED enum err publish_address(
 /* All that is due into conf wkd.directory; own transactions; marks what succeeded. *count_out:
  * entries written. */
 CHECKED enum err publish_due(struct authority *authority, int64_t now, int64_t *count_out);
+/* Who is told how far it is. */
+struct publish_watch {
+	void (*done)(void *context, size_t done, size_t total);
+	void *context;
+};
 /* The whole directory, made beside `directory` and renamed into place (an existing one is exchanged
- * and removed): all or nothing. */
-CHECKED enum err publish_export(
-    struct authority *authority, const char *directory, int64_t now, int64_t *count_out);
+ * and removed): all or nothing. `watch` may be NULL. */
+CHECKED enum err publish_export(struct authority *authority, const char *directory, int64_t now,
+    const struct publish_watch *watch, int64_t *count_out);
 
 #endif

@@ -38,7 +38,6 @@ struct conf {
 	} submit;
 	struct {
 		char **domains;           /* NULL-terminated; canonical; default: the authority's own (P1.5) */
-		char **issuers;           /* addresses */
 		char *plain_requests;     /* on | encrypted | off (P3.1) */
 		char *escrow;             /* off; offered and required belong to deposits */
 		char *token_by_mail;      /* enroll | recover | both | none (P5.7) */
@@ -53,7 +52,7 @@ struct conf {
 	} policy;
 	struct {
 		char *directory;          /* "" : not published */
-		char *policy_file;        /* text of the WKD policy file */
+		char *policy;             /* text of the WKD policy file */
 	} wkd;
 	struct {
 		char *level;              /* error | warning | info | debug */

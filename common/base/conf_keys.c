@@ -59,8 +59,6 @@ const struct conf_key conf_keys[] = {
 
 	{ "policy", "domains", CONF_LIST, AT(policy.domains), "", 0, 0, NULL, 0,
 	  "Mail domains for whose addresses tokens may be issued. Empty: the authority's own." },
-	{ "policy", "issuers", CONF_LIST, AT(policy.issuers), "", 0, 0, NULL, 0,
-	  "Addresses whose mails `countersignctl filter` fills with tokens." },
 	{ "policy", "plain-requests", CONF_CHOICE, AT(policy.plain_requests), "on", 0, 0, "on encrypted off", 0,
 	  "Requests from any mail program: on, encrypted (only those encrypted to the authority) or off." },
 	{ "policy", "escrow", CONF_CHOICE, AT(policy.escrow), "off", 0, 0, "off", 0,
@@ -86,8 +84,8 @@ const struct conf_key conf_keys[] = {
 
 	{ "wkd", "directory", CONF_PATH, AT(wkd.directory), "", 0, 0, NULL, 0,
 	  "The directory that the web server shows, for the Web Key Directory. Empty: keys are not published." },
-	{ "wkd", "policy-file", CONF_LINES, AT(wkd.policy_file), "", 0, 0, NULL, 0,
-	  "The text of its policy file." },
+	{ "wkd", "policy", CONF_LINES, AT(wkd.policy), "", 0, 0, NULL, 0,
+	  "The text of its policy file, such as \"auth-submit\"." },
 
 	{ "log", "level", CONF_CHOICE, AT(log.level), "info", 0, 0, "error warning info debug", 0,
 	  "error, warning, info or debug." },

@@ -146,6 +146,24 @@ exits "but no other" 1 countersignctl log verify --head "1:${head#* }"
 ok "the Web Key Directory" countersignctl wkd export "$T/export"
 ok "again, in its place" countersignctl wkd export "$T/export"
 is "has the authority's key, readable for the web server" "$(find "$T/export" -path '*/hu/*' -type f -perm 644 | wc -l)" 1
+card=$T/export/.well-known/countersign/example.org/authority-card.asc
+is "and the authority's card (P2.7), the same as it exports" "$(sed '/^Hash/,$d' "$card" | cksum)" "$(countersignctl authority export | sed '/^Hash/,$d' | cksum)"
+like "which says who the authority is" "$(cat "$card")" '^Address: sa@example.org'
+conf_set wkd directory "\"$T/wkd\""
+conf_set wkd policy '"auth-submit"'
+agent_once
+card=$T/wkd/.well-known/countersign/example.org/authority-card.asc policy=$T/wkd/.well-known/openpgpkey/example.org/policy
+first=$(stat -c %i "$card")
+is "the daemon publishes the policy's text" "$(cat "$policy")" "auth-submit"
+conf_set wkd policy '"mailbox-only"'
+agent_once
+is "and rewrites it when it differs" "$(cat "$policy")" "mailbox-only"
+is "but not a card that says the same" "$(stat -c %i "$card")" "$first"
+conf_set policy plain-requests encrypted
+agent_once
+like "only one that says something else" "$(cat "$card")" '^Plain-Requests: encrypted'
+conf_set policy plain-requests on
+conf_set wkd directory '""'
 mkdir "$T/site"
 touch "$T/site/index.html"
 wrong "never in the place of something else" 73 'other things' countersignctl wkd export "$T/site"

@@ -57,7 +57,7 @@ submit|recipient-delimiter|"++"
 submit|bounces|perhaps
 submit|timeout|soon
 policy|domains|{"a b"}
-policy|issuers|{"nobody"}
+notify|administrators|{"nobody"}
 policy|plain-requests|maybe
 policy|escrow|offered
 policy|token-by-mail|always

@@ -68,7 +68,6 @@ static void assert_defaults(const struct conf *c)
 	assert_int_equal(c->submit.retry_most_seconds, 4 * 3600);
 	assert_int_equal(c->submit.give_up_seconds, 5 * 86400);
 	assert_list(c->policy.domains, none);
-	assert_list(c->policy.issuers, none);
 	assert_string_equal(c->policy.plain_requests, "on");
 	assert_string_equal(c->policy.escrow, "off");
 	assert_string_equal(c->policy.token_by_mail, "enroll");
@@ -81,7 +80,7 @@ static void assert_defaults(const struct conf *c)
 	assert_list(c->policy.curves, curves);
 	assert_false(c->policy.dsa_elgamal);
 	assert_string_equal(c->wkd.directory, "");
-	assert_string_equal(c->wkd.policy_file, "");
+	assert_string_equal(c->wkd.policy, "");
 	assert_string_equal(c->log.level, "info");
 	assert_int_equal(c->limits.mail_bytes, 262144);
 	assert_int_equal(c->limits.nesting, 20);
@@ -151,7 +150,7 @@ static void what_is_commented_out_is_the_default(void **state)
 		}
 		buf_addf(&text, "%.*s\n", (int)line.len, (const char *)line.data);
 	}
-	assert_int_equal(settings, 49 + 2); /* with the braces of the mailbox */
+	assert_int_equal(settings, 48 + 2); /* with the braces of the mailbox */
 	assert_int_equal(read_text(buf_bytes(&text), &conf), ERR_OK);
 	assert_defaults(conf);
 	assert_int_equal(conf->mailbox_count, 1);
@@ -201,10 +200,11 @@ static void values_that_are_set(void **state)
 	    "mailbox { url = \"maildir:/one\" done-folder = \"\" }\n"
 	    "/* between */ mailbox { url = \"maildir:/two\" }\n"
 	    "policy { domains = {\"example.org\", \"example.net\"} curves = ed25519 dsa-elgamal = on\n"
-	    "  plain-requests = encrypted token-expires = 3s certify-spread = 0 issuers = {} }\n"
+	    "  plain-requests = encrypted token-expires = 3s certify-spread = 0 }\n"
+	    "notify { auditors = {} }\n"
 	    "limits { mail-size = 1M header-size = 2048 poll = 1s nesting = \"7\" }\n"
 	    "submit { bounces = off recipient-delimiter = \"+\" }\n"
-	    "wkd { policy-file = \"one\\ntwo\\n\" }\n";
+	    "wkd { policy = \"one\\ntwo\\n\" }\n";
 	static const char *const domains[] = { "example.org", "example.net", NULL };
 	static const char *const curves[] = { "ed25519", NULL };
 	struct conf *c = NULL;
@@ -228,7 +228,7 @@ static void values_that_are_set(void **state)
 	assert_int_equal(c->limits.nesting, 7);
 	assert_false(c->submit.bounces);
 	assert_string_equal(c->submit.recipient_delimiter, "+");
-	assert_string_equal(c->wkd.policy_file, "one\ntwo\n");
+	assert_string_equal(c->wkd.policy, "one\ntwo\n");
 	conf_free(&c);
 }
 
