@@ -21,6 +21,7 @@ void opening_clear(struct opening *o)
 	local_request_clear(&o->request);
 	local_keyset_clear(&o->keyset);
 	str_free(&o->hash);
+	str_free(&o->damage);
 	str_free(&o->level);
 	reply_free(&o->fields);
 	buf_free(&o->content);

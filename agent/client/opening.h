@@ -15,6 +15,7 @@ struct opening {
 	struct buf messages[CANDIDATES_MAX];   /* encrypted, binary, as found in what was given */
 	struct buf cleartexts[CANDIDATES_MAX]; /* cleartext-signed: refusals */
 	size_t message_count, cleartext_count;
+	char *damage;                 /* why one that is there can't be read */
 	struct local_request request; /* the one that it answers */
 	struct keyhome *home;         /* the pending keyset's */
 	struct keyhome *user;         /* where the keyset goes; for --key where its key is */

@@ -120,6 +120,7 @@ static void let_go(struct opening *o)
 		buf_free(&o->cleartexts[i]);
 	}
 	local_keyset_clear(&o->keyset);
+	str_free(&o->damage);
 }
 
 static void test_shapes(void **state)
