@@ -63,8 +63,7 @@ static enum err prepare(struct opening *o, struct buf *confirmation)
 		e = file_read(path, CONFIRMATION_BYTES_MAX, confirmation);
 		goto out;
 	}
-	if (o->request.own_home != NULL)
-		e = import_into(o->user, &o->key);
+	e = import_into(key_home(o), &o->key);
 	if (e == ERR_OK)
 		e = keyring_trust_introducer(key_home(o), o->request.fingerprint,
 		    o->request.authority, address_domain(o->request.authority_address));

@@ -237,32 +237,58 @@ static enum err check_certification(struct opening *o, const struct key_facts *f
 	    o->request.address);
 }
 
-/* The key parts are told apart by fingerprint, not by their names; ours is looked at in the pending home. */
-static enum err check_key(struct opening *o, const struct message *content)
+/* The key parts are told apart by fingerprint, not by their names. */
+static enum err take_key(
+    struct opening *o, struct keyhome *scratch, const struct buf *armored)
 {
 	struct key_facts *facts = NULL;
-	enum err e = ERR_OK;
+	struct buf binary = BUF_INIT;
+	enum err e = armor_read(buf_bytes(armored), "PUBLIC KEY BLOCK", &binary, NULL);
 
-	for (size_t i = 0; e == ERR_OK && i < content->attachment_count; i++) {
-		struct buf binary = BUF_INIT;
-
-		if (!str_equal(content->attachments[i].type, "application/pgp-keys"))
-			continue;
-		e = armor_read(
-		    buf_bytes(&content->attachments[i].data), "PUBLIC KEY BLOCK", &binary, NULL);
-		if (e == ERR_OK)
-			e = keyhome_import(o->home, buf_bytes(&binary), &facts);
-		if (e == ERR_OK && str_equal_case(facts->fingerprint, o->request.fingerprint)) {
-			e = check_certification(o, facts);
-			buf_clear(&o->key);
-			buf_add(&o->key, binary.data, binary.len);
-		}
-		key_facts_free(&facts);
-		buf_free(&binary);
+	if (e == ERR_OK)
+		e = keyhome_import(scratch, buf_bytes(&binary), &facts);
+	if (e == ERR_OK && str_equal_case(facts->fingerprint, o->request.fingerprint)) {
+		e = check_certification(o, facts);
+		buf_clear(&o->key);
+		buf_add(&o->key, binary.data, binary.len);
 	}
+	key_facts_free(&facts);
+	buf_free(&binary);
+	return e;
+}
+
+static enum err copy_authority(struct opening *o, struct keyhome *scratch)
+{
+	struct key_facts *facts = NULL;
+	struct buf key = BUF_INIT;
+	enum err e = keyhome_export(o->home, o->request.authority, &key);
+
+	if (e == ERR_OK)
+		e = keyhome_import(scratch, buf_bytes(&key), &facts);
+	key_facts_free(&facts);
+	buf_free(&key);
+	return e;
+}
+
+/* In a throw-away home: what is rejected leaves nothing in the pending one. */
+static enum err check_key(struct opening *o, const struct message *content)
+{
+	struct keyhome *scratch = NULL;
+	char *path = NULL;
+	enum err e = local_scratch_make(&path);
+
+	if (e == ERR_OK)
+		e = keyhome_open(path, true, &scratch);
+	if (e == ERR_OK)
+		e = copy_authority(o, scratch);
+	for (size_t i = 0; e == ERR_OK && i < content->attachment_count; i++)
+		if (str_equal(content->attachments[i].type, "application/pgp-keys"))
+			e = take_key(o, scratch, &content->attachments[i].data);
 	if (e == ERR_OK && o->key.len == 0)
 		e = err_fail(
 		    ERR_PROTOCOL, "your certified key is not in the reply: nothing was changed");
+	keyhome_close(&scratch);
+	local_scratch_remove(&path);
 	return e;
 }
 

@@ -106,6 +106,7 @@ enum err keyhome_decrypt(struct keyhome *home, struct bytes armored_or_binary, s
 		goto out;
 	op_arm();
 	err = op_done(&op, gpgme_op_decrypt_verify(op.ctx, cipher, plain), "decrypt", ERR_DATA);
+	signatures_out->for_us = op_saw(&op, "DECRYPTION_KEY");
 	if (sink.full)
 		err = err_fail(
 		    ERR_DATA, "the message is larger than %zu bytes when opened", sink.max);

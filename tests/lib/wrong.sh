@@ -14,7 +14,7 @@ closed() { "$@" >&-; }
 wrong() {
     local name=$1 status=$2 pattern=$3 before after got said program faults=()
     shift 3
-    for program; do [[ $program == *countersign* ]] && break; done
+    for program in "$@" countersign; do [[ $program =~ countersign(d|ctl)?$ ]] && break; done
     program=${program##*/}
     before=$(wrong_tree)
     "$@" <"${INPUT:-/dev/null}" >"${OUTPUT:-$T/said.out}" 2>"$T/said"
