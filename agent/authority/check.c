@@ -75,7 +75,10 @@ static bool check_sender(struct work *w)
 		    "The mail has %lld bytes; at most %lld are read.", (long long)w->size,
 		    (long long)w->authority->conf->limits.mail_bytes);
 	if (!policy_allows_plain(w))
-		return refuse(&w->refusal, REASON_POLICY, NULL);
+		return refuse(&w->refusal, REASON_POLICY, "%s",
+		    str_equal(w->authority->conf->policy.plain_requests, "encrypted")
+			? "Requests from mail programs must be encrypted to the security authority's key."
+			: "Requests are accepted from the countersign client only.");
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* commit: one transaction for everything that a mail causes (P5.1). Before it nothing has happened; after it the mail may be settled. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/journal.h"
 #include "enroll/token.h"
@@ -7,6 +8,9 @@
 #include "pipeline.h"
 
 #define DAY_SECONDS 86400
+#define HEADERS_MAX 65536
+#define QUARANTINED_MAILS_MAX 1000
+#define QUARANTINED_ROWS_MAX 10000
 
 static enum err record(struct work *w, const char *event, char *detail)
 {
@@ -45,7 +49,6 @@ static enum err commit_enrollment(struct work *w)
 	if (rc == ERR_OK)
 		rc = letters_insert(w->authority, &w->letters, w->now);
 	str_free(&reply);
-	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_DONE;
 	return rc;
 }
 
@@ -55,7 +58,6 @@ static enum err commit_repeat(struct work *w)
 	    str_printf("keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
 	if (rc == ERR_OK)
 		rc = letters_insert(w->authority, &w->letters, w->now);
-	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_DONE;
 	return rc;
 }
 
@@ -77,7 +79,6 @@ static enum err commit_refusal(struct work *w)
 		rc = letters_insert(w->authority, &w->letters, w->now);
 	if (rc == ERR_OK)
 		rc = counter_add(s, "refused", 1);
-	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_DONE;
 	return rc;
 }
 
@@ -90,7 +91,6 @@ static enum err commit_confirmation(struct work *w)
 		rc = record(w, "confirmed",
 		    str_printf(
 			"keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
-	w->outcome = OUTCOME_DONE;
 	return rc;
 }
 
@@ -107,48 +107,58 @@ static enum err commit_ignored(struct work *w)
 		    &found);
 	if (rc == ERR_OK && w->automatic && w->token)
 		rc = counter_add(s, "automatic-with-token", 1);
-	w->outcome = w->carried_secret ? OUTCOME_DELETE : OUTCOME_IGNORED;
 	return rc;
 }
 
-/* P5.7: of a mail that carried a token or a secret only headers, size and hash are kept. */
+/* The header block: as parsed, else everything up to the first empty line. Tokens in it are overwritten. */
+static char *quarantined_headers(const struct work *w)
+{
+	struct buf headers = BUF_SECRET;
+	struct bytes rest = w->mail, line;
+
+	if (w->message.headers.len > 0)
+		buf_add(&headers, w->message.headers.data, w->message.headers.len);
+	else
+		while (headers.len < HEADERS_MAX && bytes_line(&rest, &line) && line.len > 0) {
+			buf_add(&headers, line.data, line.len);
+			buf_add_byte(&headers, '\n');
+		}
+	token_redact(&headers);
+	return buf_take_text(&headers);
+}
+
+/*
+ * P5.7: of a mail that carried a token or a secret only headers, size and hash are kept. What could not be parsed may carry one where nobody could
+ * look, so the same holds for it; and for all when strangers have filled the quarantine already.
+ */
+static bool quarantine_keeps_mail(const struct work *w, int64_t quarantined)
+{
+	return w->body && !w->carried_secret && quarantined < QUARANTINED_MAILS_MAX;
+}
+
 static enum err commit_quarantine(struct work *w)
 {
-	struct token token;
-	struct buf headers = BUF_INIT;
-	struct quarantine_row row = { .at = w->now,
-		.mailbox = str_dup(w->mailbox),
-		.reason = str_dup(w->why),
-		.size = w->size };
-	bool secret =
-		 w->carried_secret || token_find(w->mail, w->authority->pin, &token) != TOKEN_NONE,
-	     first = false;
+	struct quarantine_row row = { .at = w->now, .mailbox = str_dup(w->mailbox), .reason = str_dup(w->why),
+		.headers = quarantined_headers(w), .size = w->size };
+	struct store_counts counts = { .quarantined = 0 };
+	bool first = false;
+	enum err rc = store_count(w->authority->store, w->now, 0, 0, &counts);
 
-	token_wipe(&token);
-	buf_add(&headers, w->message.headers.data, w->message.headers.len);
-	token_redact(&headers);
-	row.headers = buf_take_text(&headers);
-	for (size_t i = 0; i < HASH_BYTES; i++)
-		row.hash[i] = w->hash[i];
-	if (!secret)
+	memcpy(row.hash, w->hash, sizeof row.hash);
+	if (quarantine_keeps_mail(w, counts.quarantined))
 		buf_add(&row.mail, w->mail.data, w->mail.len);
-	enum err rc = quarantine_insert(w->authority->store, &row);
-	if (rc == ERR_OK) {
-		char *detail = str_printf("id=%lld", (long long)row.id);
-		rc = audit_add(
-		    w->authority->store, w->now, "agent", "quarantined", NULL, detail, NULL);
-		str_free(&detail);
-	}
+	if (rc == ERR_OK && counts.quarantined < QUARANTINED_ROWS_MAX)
+		rc = quarantine_insert(w->authority->store, &row);
+	else if (rc == ERR_OK)
+		rc = counter_add(w->authority->store, "quarantine-full", 1);
 	if (rc == ERR_OK)
-		rc =
-		    mark_once(w->authority->store, "alarm:quarantine", w->now, DAY_SECONDS, &first);
+		rc = mark_once(w->authority->store, "alarm:quarantine", w->now, DAY_SECONDS, &first);
 	if (rc == ERR_OK && first)
 		rc = letters_insert(w->authority, &w->letters, w->now);
 	str_free(&row.mailbox);
 	str_free(&row.reason);
 	str_free(&row.headers);
 	buf_free(&row.mail);
-	w->outcome = OUTCOME_DELETE;
 	return rc;
 }
 
@@ -170,6 +180,14 @@ static enum err commit_verdict(struct work *w)
 		break;
 	}
 	return commit_ignored(w);
+}
+
+/* P5.7 */
+static enum outcome outcome_of(const struct work *w)
+{
+	if (w->verdict == VERDICT_QUARANTINE || w->carried_secret)
+		return OUTCOME_DELETE;
+	return w->verdict == VERDICT_IGNORE || w->verdict == VERDICT_OPEN ? OUTCOME_IGNORED : OUTCOME_DONE;
 }
 
 /* For the operator, once it is true. */
@@ -210,7 +228,9 @@ enum err stage_commit(struct work *w)
 		rc = store_commit(s);
 	else
 		store_rollback(s);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK) {
+		w->outcome = outcome_of(w);
 		tell(w);
+	}
 	return rc;
 }

@@ -271,6 +271,10 @@ static enum err compose_refusal(struct work *w)
 			.event = NOTICE_REPEAT_ALARM, .address = w->address, .actor = "the agent"
 		};
 		rc = letters_add_notice(w->authority, &notice, w->now, &w->letters);
+		if (rc == ERR_OK)
+			rc = letters_add_alarm(w->authority, "A used token was tried again",
+			    "A used token was tried again, with another request. It was refused.\nWhose it was is in the log: countersignctl log --since 1d",
+			    w->now, &w->letters);
 	}
 	buf_free(&text);
 	buf_free(&fields);

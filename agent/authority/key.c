@@ -15,6 +15,7 @@ struct addresses {
 	const char *list[ADDRESSES_MAX + 1];
 	size_t count;
 	char *also;
+	bool misnamed; /* a user ID of one of them was left out for its name (P4.7) */
 };
 
 static void addresses_of(const struct work *w, struct addresses *out)
@@ -28,19 +29,47 @@ static void addresses_of(const struct work *w, struct addresses *out)
 		out->list[out->count++] = line;
 }
 
+static bool is_listed(const struct addresses *a, const char *address)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (str_equal(address, a->list[i]))
+			return true;
+	return false;
+}
+
+/* "bob@x Bob <alice@x>": gpg would take it for alice's, so the owner is told what is wrong with it. */
+static bool ends_with_listed(const struct addresses *a, const char *user_id)
+{
+	const char *open = strrchr(user_id, '<');
+	char *inside = open ? str_ndup(open + 1, strcspn(open + 1, ">")) : NULL, *address = NULL;
+	bool listed = inside && address_canonical(inside, &address) == ERR_OK && is_listed(a, address);
+
+	str_free(&inside);
+	str_free(&address);
+	return listed;
+}
+
 /* For packets_reduce: the user IDs that stay. */
 static bool is_wanted(const char *user_id, void *context)
 {
-	const struct addresses *a = context;
+	struct addresses *a = context;
 	char *name = NULL, *address = NULL;
 	bool wanted = false;
 
 	if (user_id_split(user_id, &name, &address) == ERR_OK)
-		for (size_t i = 0; i < a->count; i++)
-			wanted |= str_equal(address, a->list[i]);
+		wanted = is_listed(a, address);
+	else
+		a->misnamed |= ends_with_listed(a, user_id);
 	str_free(&name);
 	str_free(&address);
 	return wanted;
+}
+
+static bool refuse_name(struct work *w)
+{
+	return refuse(&w->refusal, REASON_KEY_UNUSABLE,
+	    "The name in the key's user ID for %s can't be certified: it holds an \"@\", a bracket or a character that does not print.",
+	    w->address);
 }
 
 static bool look_at_key(struct work *w, const struct addresses *a, enum err *failed)
@@ -83,6 +112,8 @@ bool take_client_key(struct work *w, enum err *failed)
 	addresses_of(w, &a);
 	if (packets_reduce(key, is_wanted, &a, &w->key) != ERR_OK)
 		good = refuse(&w->refusal, REASON_KEY_UNUSABLE, NULL);
+	else if (a.misnamed && packets_summarise(buf_bytes(&w->key)).user_ids == 0)
+		good = refuse_name(w);
 	else
 		good = look_at_key(w, &a, failed);
 	if (good && !str_equal(w->facts->fingerprint, w->request.fingerprint))
@@ -205,6 +236,8 @@ bool pick_plain_key(struct work *w, enum err *failed)
 	collect(w, &a, &c);
 	if (c.secret)
 		good = refuse_secret(w);
+	else if (c.count == 0 && a.misnamed)
+		good = refuse_name(w);
 	else if (c.count == 0 && c.others > 0)
 		good = refuse(&w->refusal, REASON_KEY_MISSING,
 		    "The mail holds %zu OpenPGP key%s, but none of %s.", c.others,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "enroll/packets.h"
 #include "pipeline.h"
 
 /* A client's request that breaks P2.5 is still answered when its token signature holds: check finds out who sent it. */
@@ -14,7 +15,7 @@ static enum err read_client_request(struct work *w)
 		return work_quarantine(
 		    w, "a client's request that can't be read: %s", w->refusal.detail);
 	memcpy(w->token_key, w->request.token_key, sizeof w->token_key);
-	w->carried_secret = w->request.deposit.len > 0;
+	w->carried_secret |= w->request.deposit.len > 0;
 	return ERR_OK;
 }
 
@@ -35,7 +36,6 @@ static bool look_in(struct work *w, struct bytes text)
 	enum token_found found = token_find(text, w->authority->pin, &token);
 
 	w->almost_token |= found == TOKEN_ALMOST;
-	w->carried_secret |= found != TOKEN_NONE;
 	if (found != TOKEN_ONE && found != TOKEN_AMBIGUOUS)
 		return false;
 	if (found == TOKEN_AMBIGUOUS)
@@ -80,10 +80,37 @@ static enum err read_plain(struct work *w)
 	return ERR_OK;
 }
 
+static bool holds_token(const struct work *w, struct bytes text)
+{
+	struct token token;
+	bool found = token_find(text, w->authority->pin, &token) != TOKEN_NONE;
+
+	token_wipe(&token);
+	return found;
+}
+
+static bool holds_secret_key(const struct message *m)
+{
+	for (size_t i = 0; i < m->key_count; i++) {
+		struct bytes key = buf_bytes(&m->keys[i].data);
+		if (armor_find(key, "PRIVATE KEY BLOCK") || packets_summarise(key).secret_keys > 0)
+			return true;
+	}
+	return false;
+}
+
+/* P5.7, whatever else the mail wants: anything like a token in any text, or a secret key in any part, and it is not kept. */
+static bool carries_secret(const struct work *w, const struct message *m)
+{
+	return (m->subject && holds_token(w, bytes_of_text(m->subject))) || holds_token(w, buf_bytes(&m->new_text)) ||
+	       holds_token(w, buf_bytes(&m->quoted_text)) || holds_secret_key(m);
+}
+
 enum err stage_read(struct work *w)
 {
 	struct bytes opened = buf_bytes(&w->opened);
 
+	w->carried_secret = carries_secret(w, &w->message) || carries_secret(w, &w->inner);
 	if (w->was_encrypted && confirmation_looks_like(opened))
 		return read_client_confirmation(w);
 	if (w->was_encrypted && request_looks_like(opened))

@@ -72,9 +72,9 @@ static void item_send(struct submit *submit, const struct item *item)
 	enum submit_result result = submit_send(submit, item->sender, to, buf_bytes(&item->mail));
 
 	if (result == SUBMIT_SENT)
-		journal_info("sent %s", item->id);
+		journal_info("sent %s to %s", item->id, item->recipient);
 	else
-		journal_warning("did not send %s: %s", item->id, err_text());
+		journal_warning("did not send %s to %s: %s", item->id, item->recipient, err_text());
 	item_report(item->id, result, err_text());
 }
 

@@ -193,6 +193,42 @@ static void take_claim(struct worker *worker, const struct packet *packet)
 	outbox_row_free(&row);
 }
 
+/* Administrators are told once a day that something could not be sent; not of an alarm that could not. */
+static enum err tell_undeliverable(struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
+{
+	struct store *store = worker->authority->store;
+	struct letters letters = { .count = 0 };
+	struct buf text = BUF_INIT;
+	bool first = false;
+
+	if (row->kind == OUTBOX_ALARM)
+		return ERR_OK;
+	buf_addf(&text, "A mail to %s could not be sent: %.200s.\n\n    countersignctl outbox list\n", row->recipient, error);
+	enum err rc = letters_add_alarm(worker->authority, "A mail could not be sent", buf_text(&text), now, &letters);
+	if (rc == ERR_OK)
+		rc = store_begin(store);
+	if (rc == ERR_OK)
+		rc = mark_once(store, "alarm:outbox", now, DAY_SECONDS, &first);
+	if (rc == ERR_OK && first)
+		rc = letters_insert(worker->authority, &letters, now);
+	if (rc == ERR_OK)
+		rc = store_commit(store);
+	else
+		store_rollback(store);
+	letters_free(&letters);
+	buf_free(&text);
+	return rc;
+}
+
+static enum err give_up(struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
+{
+	enum err rc = outbox_failed(worker->authority->store, row->id, now, error);
+
+	if (rc == ERR_OK && tell_undeliverable(worker, row, error, now) != ERR_OK)
+		journal_warning("cannot tell the administrators: %s", err_text());
+	return rc;
+}
+
 /* From submit.retry-first to submit.retry-most, doubling, until submit.give-up. */
 static enum err postpone(
     struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
@@ -205,7 +241,7 @@ static enum err postpone(
 	if (wait > conf->submit.retry_most_seconds)
 		wait = conf->submit.retry_most_seconds;
 	if (now - row->created >= conf->submit.give_up_seconds)
-		return outbox_failed(worker->authority->store, row->id, now, error);
+		return give_up(worker, row, error, now);
 	return outbox_retry(worker->authority->store, row->id, now + wait, error);
 }
 
@@ -219,10 +255,10 @@ static enum err record_result(
 
 	if (result == SUBMIT_SENT)
 		return outbox_sent(store, id, now);
-	if (result == SUBMIT_PERMANENT)
-		return outbox_failed(store, id, now, said);
 	rc = outbox_by_id(store, id, &row);
-	if (rc == ERR_OK && row)
+	if (rc == ERR_OK && result == SUBMIT_PERMANENT)
+		rc = give_up(worker, row, said, now);
+	else if (rc == ERR_OK)
 		rc = postpone(worker, row, said, now);
 	outbox_row_free(&row);
 	return rc;
