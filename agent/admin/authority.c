@@ -5,6 +5,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/when.h"
 #include "command.h"
 #include "keys/agent.h"
 #include "terminal.h"
@@ -20,7 +21,43 @@ static char *joined(char **list)
 	return buf_take_text(&b);
 }
 
-static enum err print_authority(struct authority *a, bool json)
+/* Read from the public key, so that it works where the key is locked. */
+static enum err key_expiry(struct authority *a, int64_t *out)
+{
+	struct keyhome *home = NULL;
+	struct key_facts *facts = NULL;
+	const char *runtime = a->conf->authority.runtime_directory;
+	enum err e;
+
+	*out = 0;
+	if ((e = authority_prepare_runtime(runtime, a->conf->authority.state_directory)) ||
+	    (e = keyhome_start((unsigned)a->conf->limits.gpg_seconds)) ||
+	    (e = keyhome_make(runtime, a->key_home, buf_bytes(&a->public_key),
+		 (size_t)a->conf->limits.decompressed_bytes, &home)) ||
+	    (e = keyhome_facts(home, a->fingerprint, false, &facts)))
+		goto out;
+	if (!facts)
+		e = err_fail(ERR_DATA, "the authority's public key can't be read");
+	else
+		*out = facts->subkeys[0].expires;
+out:
+	key_facts_free(&facts);
+	keyhome_close(&home);
+	return e;
+}
+
+static void add_expiry(struct table *t, int64_t expires, bool json)
+{
+	char day[WHEN_TEXT_SIZE];
+
+	if (json)
+		table_field_time(t, "expires", "Expires", expires);
+	else
+		table_field_text(
+		    t, "expires", "Expires", expires ? when_format_day(expires, day) : "never");
+}
+
+static enum err print_authority(struct authority *a, int64_t expires, bool json)
 {
 	struct table *t = table_page(json);
 	struct buf pin = BUF_INIT;
@@ -32,6 +69,7 @@ static enum err print_authority(struct authority *a, bool json)
 	table_field_text(t, "address", "Address", a->address);
 	table_field_text(t, "name", "Name", a->name);
 	table_field_text(t, "fingerprint", "Fingerprint", json ? a->fingerprint : fingerprint);
+	add_expiry(t, expires, json);
 	table_field_text(t, "pin", "Pin", buf_text(&pin));
 	table_field_text(t, "passphrase", "Passphrase", a->unprotected ? "none" : "set");
 	table_field_text(t, "escrow_fingerprint", "Escrow key", escrow);
@@ -52,12 +90,14 @@ static enum err print_authority(struct authority *a, bool json)
 enum err command_authority_show(struct invocation *in)
 {
 	struct authority *authority = NULL;
+	int64_t expires;
 	enum err e;
 
 	if ((e = options_read(in, NULL, 0, 0, "no argument")) ||
 	    (e = command_open(in, AUTHORITY_STORE, &authority)))
 		return e;
-	e = print_authority(authority, in->json);
+	if (!(e = key_expiry(authority, &expires)))
+		e = print_authority(authority, expires, in->json);
 	authority_close(&authority);
 	return e;
 }

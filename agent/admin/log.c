@@ -27,16 +27,25 @@ static void list_entry(const struct audit_entry *entry, void *context)
 		table_text(t, entry->hash);
 }
 
-/* A point in time, or a span that reaches back from now. */
+static enum err parse_day(const char *text, int64_t *out)
+{
+	char *begin = str_printf("%sT00:00:00Z", text);
+	enum err e = when_parse(begin, out);
+
+	str_free(&begin);
+	return e;
+}
+
+/* A point in time, a day, or a span that reaches back from now. */
 static enum err parse_since(const char *text, int64_t now, int64_t *out)
 {
 	int64_t span;
 
-	if (!text || !when_parse(text, out))
+	if (!text || !when_parse(text, out) || !parse_day(text, out))
 		return ERR_OK;
 	if (when_parse_span(text, &span))
 		return err_fail(ERR_USAGE,
-		    "--since takes a time such as 2026-11-22T04:00:00Z or a span such as 7d, not \"%s\"",
+		    "--since takes a day such as 2026-11-22, a time such as 2026-11-22T04:00:00Z or a span such as 7d, not \"%s\"",
 		    text);
 	*out = now - span;
 	return ERR_OK;

@@ -5,28 +5,21 @@
 
 #include "base/file.h"
 #include "base/when.h"
-#include "command.h"
-#include "enroll/state.h"
 #include "keys/agent.h"
 #include "mail/mailbox.h"
+#include "shared/publish.h"
+#include "status.h"
 
-#define SOON_SECONDS (30 * 86400)
 #define OLD_SECONDS 3600
-
-struct status {
-	struct authority *authority;
-	int64_t now;
-	struct table *problems, *warnings, *counters;
-	size_t problem_count;
-	int64_t mails_waiting;
-	struct store_counts counts;
-};
+#define PUBLISH_FAILING_SECONDS 600
 
 static void add_line(struct table *list, const char *format, va_list ap) PRINTF_LIKE(2, 0);
 static void add_line(struct table *list, const char *format, va_list ap)
 {
 	struct buf line = BUF_INIT;
 
+	if (!list)
+		return;
 	buf_vaddf(&line, format, ap);
 	table_row(list);
 	table_text(list, buf_text(&line));
@@ -126,12 +119,29 @@ static void look_at_mailboxes(struct status *s)
 
 /* ---- what waits ---- */
 
+static const struct status_counter counters[] = {
+	{ "refused", "Requests refused" },
+	{ "ignored", "Mails that asked for nothing" },
+	{ "automatic-with-token", "Automatic mails with a valid token" },
+	{ "capped", "Mails left out because of the limits" },
+};
+
+const char *status_counter_text(const char *name)
+{
+	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+		if (str_equal(counters[i].name, name))
+			return counters[i].text;
+	return name;
+}
+
 static void count_counter(const char *name, int64_t value, void *context)
 {
 	struct status *s = context;
 
+	if (!s->counters)
+		return;
 	table_row(s->counters);
-	table_text(s->counters, name);
+	table_text(s->counters, s->json ? name : status_counter_text(name));
 	table_number(s->counters, value);
 }
 
@@ -139,31 +149,62 @@ static enum err count_all(struct status *s)
 {
 	struct store *store = s->authority->store;
 	int64_t grace = s->authority->conf->policy.grace_seconds;
-	enum err e = store_count(store, s->now, grace, SOON_SECONDS, &s->counts);
+	enum err e;
 
-	return e ? e : counter_each(store, count_counter, s);
+	if ((e = publish_failing_since(s->authority, &s->publish_failing)) ||
+	    (e = store_get(store, "escrow-passphrase", &s->escrow_passphrase)) ||
+	    (e = store_count(store, s->now, grace, STATUS_SOON_DAYS * 86400, &s->counts)))
+		return e;
+	return counter_each(store, count_counter, s);
 }
 
-static void judge_counts(struct status *s)
+/* "1 mail is", "2 mails are" */
+static const char *some(int64_t count, const char *one, const char *many)
+{
+	return count == 1 ? one : many;
+}
+
+static void judge_mails(struct status *s)
 {
 	const struct store_counts *c = &s->counts;
 	char span[WHEN_TEXT_SIZE];
 
 	if (c->outbox_failed)
-		problem(s, "%lld mails could not be sent; see \"countersignctl outbox list --all\"",
-		    (long long)c->outbox_failed);
+		problem(s, "%lld %s not be sent; see \"countersignctl outbox list --all\"",
+		    (long long)c->outbox_failed,
+		    some(c->outbox_failed, "mail could", "mails could"));
 	if (c->outbox_oldest && s->now - c->outbox_oldest > OLD_SECONDS)
 		problem(s, "a mail has waited in the outbox for %s",
 		    when_format_span(s->now - c->outbox_oldest, span));
 	if (c->quarantined)
-		problem(s, "%lld mails are in quarantine; see \"countersignctl quarantine list\"",
-		    (long long)c->quarantined);
+		problem(s, "%lld %s in quarantine; see \"countersignctl quarantine list\"",
+		    (long long)c->quarantined, some(c->quarantined, "mail is", "mails are"));
+}
+
+static void judge_keys(struct status *s)
+{
+	const struct store_counts *c = &s->counts;
+	const char *directory = s->authority->conf->wkd.directory;
+	char span[WHEN_TEXT_SIZE];
+
+	if (*directory && s->publish_failing &&
+	    s->now - s->publish_failing > PUBLISH_FAILING_SECONDS)
+		problem(s, "nothing can be published in %s, for %s now", directory,
+		    when_format_span(s->now - s->publish_failing, span));
+	else if (*directory && c->publish_due)
+		warning(s, "%lld %s to be published", (long long)c->publish_due,
+		    some(c->publish_due, "key waits", "keys wait"));
 	if (s->authority->unprotected)
 		warning(s, "the authority's key has no passphrase");
-	if (c->publish_due && *s->authority->conf->wkd.directory)
-		warning(s, "%lld keys wait to be published", (long long)c->publish_due);
+	if (str_equal(s->escrow_passphrase, "none"))
+		warning(s, "the escrow key has no passphrase");
+	if (!s->authority->conf->notify.administrators ||
+	    !*s->authority->conf->notify.administrators)
+		warning(s, "nobody hears of quarantine and alarms: notify administrators is empty");
 	if (c->expiring)
-		warning(s, "%lld certifications end within 30 days", (long long)c->expiring);
+		warning(s, "%lld %s within %d days", (long long)c->expiring,
+		    some(c->expiring, "certification ends", "certifications end"),
+		    STATUS_SOON_DAYS);
 }
 
 /* ---- the page ---- */
@@ -172,7 +213,9 @@ static void print_keysets(const struct status *s, struct table *t)
 {
 	for (int state = KEYSET_NONE + 1; state < KEYSET_STATES; state++) {
 		const char *name = keyset_state_name((enum keyset_state)state);
-		char *key = str_printf("keysets_%s", name), *label = str_printf("Keysets %s", name);
+		char *key = str_printf("keysets_%s", name);
+		char *label =
+		    str_printf(state == KEYSET_GRACE ? "Keysets in %s" : "Keysets %s", name);
 
 		table_field_number(t, key, label, s->counts.keysets[state]);
 		str_free(&key);
@@ -180,57 +223,84 @@ static void print_keysets(const struct status *s, struct table *t)
 	}
 }
 
-static enum err print_page(struct status *s, bool json)
+static enum err print_page(struct status *s)
 {
 	const struct store_counts *c = &s->counts;
-	struct table *t = table_page(json);
+	struct table *t = table_page(s->json);
 
 	table_field_bool(t, "ready", "Ready", s->problem_count == 0);
 	table_field_text(t, "authority", "Authority", s->authority->address);
-	table_field_number(t, "mails_waiting", "Mails waiting", s->mails_waiting);
-	table_field_number(t, "outbox_waiting", "Outbox waiting", c->outbox_waiting);
-	table_field_time(t, "outbox_oldest", "Outbox oldest", c->outbox_oldest);
-	table_field_number(t, "outbox_failed", "Outbox failed", c->outbox_failed);
-	table_field_number(t, "quarantined", "In quarantine", c->quarantined);
+	table_field_number(t, "mails_waiting", "Mails to answer", s->mails_waiting);
+	table_field_number(t, "outbox_waiting", "Mails to send", c->outbox_waiting);
+	table_field_time(t, "outbox_oldest", "The oldest of them", c->outbox_oldest);
+	table_field_number(t, "outbox_failed", "Mails given up", c->outbox_failed);
+	table_field_number(t, "quarantined", "Mails in quarantine", c->quarantined);
 	table_field_number(t, "tokens_outstanding", "Tokens outstanding", c->tokens_outstanding);
 	print_keysets(s, t);
-	table_field_number(t, "expiring", "Certifications ending soon", c->expiring);
+	table_field_number(t, "expiring", "Certifications that end soon", c->expiring);
 	table_field_list(t, "problems", "Problems", s->problems);
 	table_field_list(t, "warnings", "Warnings", s->warnings);
-	table_field_list(t, "counters", "Counters", s->counters);
+	table_field_list(t, "counters", "Counted since the beginning", s->counters);
+	s->problems = s->warnings = s->counters = NULL;
 	return table_print(&t, stdout);
 }
 
-static void open_lists(struct status *s, bool json)
+static void open_lists(struct status *s)
 {
 	static const char *const text_keys[] = { "text", NULL };
-	static const char *const text_heads[] = { "WHAT", NULL };
 	static const char *const keys[] = { "name", "value", NULL };
-	static const char *const heads[] = { "COUNTER", "VALUE", NULL };
 
-	s->problems = table_list(json, text_keys, text_heads);
-	s->warnings = table_list(json, text_keys, text_heads);
-	s->counters = table_list(json, keys, heads);
+	s->problems = table_list(s->json, text_keys, NULL);
+	s->warnings = table_list(s->json, text_keys, NULL);
+	s->counters = table_list(s->json, keys, NULL);
+}
+
+static void look_at_all(struct status *s)
+{
+	look_at_store(s);
+	look_at_daemon(s);
+	look_at_runtime(s);
+	look_at_mailboxes(s);
+	if (count_all(s))
+		problem(s, "the store can't be read: %s", err_text());
+	judge_mails(s);
+	judge_keys(s);
+}
+
+/* For a collector the figures are the news, and that there are none is one of them. */
+static enum err print_for_collector(const struct invocation *in, struct status *s)
+{
+	enum err e = command_open(in, AUTHORITY_STORE, &s->authority);
+
+	if (e) {
+		status_print_unready();
+		return e;
+	}
+	look_at_all(s);
+	return status_print_prometheus(s);
 }
 
 enum err command_status(struct invocation *in)
 {
 	struct status s = { .now = in->now };
+	bool prometheus = false;
+	const struct option options[] = { { "prometheus", OPTION_FLAG, &prometheus }, { 0 } };
 	enum err e;
 
-	if ((e = options_read(in, NULL, 0, 0, "no argument")) ||
-	    (e = command_open(in, AUTHORITY_STORE, &s.authority)))
+	if ((e = options_read(in, options, 0, 0, "no argument")))
 		return e;
-	open_lists(&s, in->json);
-	look_at_store(&s);
-	look_at_daemon(&s);
-	look_at_runtime(&s);
-	look_at_mailboxes(&s);
-	if (count_all(&s))
-		problem(&s, "the store can't be read: %s", err_text());
-	judge_counts(&s);
-	e = print_page(&s, in->json);
-	in->status = s.problem_count ? 1 : 0;
+	s.json = in->json;
+	if (prometheus && in->json)
+		return err_fail(ERR_USAGE, "--prometheus and --json exclude each other");
+	if (prometheus) {
+		e = print_for_collector(in, &s);
+	} else if (!(e = command_open(in, AUTHORITY_STORE, &s.authority))) {
+		open_lists(&s);
+		look_at_all(&s);
+		e = print_page(&s);
+		in->status = s.problem_count ? 1 : 0;
+	}
+	str_free(&s.escrow_passphrase);
 	authority_close(&s.authority);
 	return e;
 }

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/when.h"
 #include "mail/wkd.h"
 #include "text/address.h"
 
 #define WELL_KNOWN ".well-known"
+#define FAILING_SINCE "publish-failing-since"
 #define CARD_BYTES_MAX (1u << 20)
 
 /* What is published is for everybody, whatever the umask. */
@@ -189,15 +191,12 @@ static enum err mark_published(
 	return e;
 }
 
-enum err publish_due(struct authority *authority, int64_t now, int64_t *count_out)
+static enum err publish_into(
+    struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
 {
-	const char *directory = authority->conf->wkd.directory;
 	struct keyset_row *row = NULL;
 	enum err e;
 
-	*count_out = 0;
-	if (!directory || !*directory)
-		return ERR_OK;
 	if ((e = publish_authority(authority, directory)))
 		return e;
 	while (!(e = keyset_publish_due(authority->store, &row)) && row) {
@@ -209,6 +208,55 @@ enum err publish_due(struct authority *authority, int64_t now, int64_t *count_ou
 		(*count_out)++;
 	}
 	return e ? e : publish_card(authority, directory);
+}
+
+enum err publish_failing_since(struct authority *authority, int64_t *since_out)
+{
+	char *text = NULL;
+	enum err e = store_get(authority->store, FAILING_SINCE, &text);
+
+	*since_out = 0;
+	if (!e && text && *text)
+		e = when_parse(text, since_out);
+	str_free(&text);
+	return e;
+}
+
+/* What `status` judges by: since when it fails without a success in between. */
+static enum err note_outcome(struct authority *authority, bool failed, int64_t now)
+{
+	struct store *store = authority->store;
+	char text[WHEN_TEXT_SIZE];
+	int64_t since;
+	enum err e = publish_failing_since(authority, &since);
+
+	if (e || (since != 0) == failed)
+		return e;
+	if (!(e = store_begin(store)) &&
+	    !(e = store_set(store, FAILING_SINCE, failed ? when_format(now, text) : "")))
+		e = store_commit(store);
+	store_rollback(store);
+	return e;
+}
+
+enum err publish_due(struct authority *authority, int64_t now, int64_t *count_out)
+{
+	const char *directory = authority->conf->wkd.directory;
+	char *why;
+	enum err e;
+
+	*count_out = 0;
+	if (!*directory)
+		return note_outcome(authority, false, now);
+	if (!(e = publish_into(authority, directory, now, count_out)))
+		return note_outcome(authority, false, now);
+	why = str_dup(err_text());
+	if (note_outcome(authority, true, now))
+		e = err_fail(e, "%s; %s", why, err_text());
+	else
+		e = err_fail(e, "%s", why);
+	str_free(&why);
+	return e;
 }
 
 /* ---- the whole directory ---- */

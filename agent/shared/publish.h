@@ -12,6 +12,8 @@ CHECKED enum err publish_address(
 /* All that is due into conf wkd.directory; own transactions; marks what succeeded. *count_out:
  * entries written. */
 CHECKED enum err publish_due(struct authority *authority, int64_t now, int64_t *count_out);
+/* When publish_due began to fail; 0: it does not. */
+CHECKED enum err publish_failing_since(struct authority *authority, int64_t *since_out);
 /* Who is told how far it is. */
 struct publish_watch {
 	void (*done)(void *context, size_t done, size_t total);

@@ -277,13 +277,13 @@ static void people_list(const struct table *t, size_t indent, struct buf *out)
 	char **shown = mem_array(NULL, t->count, sizeof *shown);
 
 	for (size_t c = 0; c < t->columns; c++)
-		widths[c] = utf8_width(t->heads[c]);
+		widths[c] = t->heads ? utf8_width(t->heads[c]) : 0;
 	for (size_t i = 0; i < t->count; i++) {
 		shown[i] = cell_shown(&t->cells[i]);
 		widths[i % t->columns] = larger(widths[i % t->columns], utf8_width(shown[i]));
 	}
 	/* The heads are a row like the others; an empty list has not even these. */
-	for (size_t i = 0; t->count && i < t->columns + t->count; i++) {
+	for (size_t i = t->heads ? 0 : t->columns; t->count && i < t->columns + t->count; i++) {
 		size_t c = i % t->columns;
 
 		if (c == 0)

@@ -11,7 +11,7 @@
 
 struct table;
 
-/* `keys` NULL-terminated JSON names, `heads` the column heads for people; borrowed for the table's life. */
+/* `keys` NULL-terminated JSON names, `heads` the column heads for people (NULL: none); borrowed for the table's life. */
 struct table *table_list(bool json, const char *const *keys, const char *const *heads);
 struct table *table_page(bool json);
 

@@ -167,6 +167,10 @@ conf_set wkd directory '""'
 mkdir "$T/site"
 touch "$T/site/index.html"
 wrong "never in the place of something else" 73 'other things' countersignctl wkd export "$T/site"
+is "the log since a day" "$(log_events --since "$(date -u +%Y-%m-%d)" | wc -w)" "$(log_events | wc -w)"
+is "the log since tomorrow" "$(log_events --since "$(date -u -d '+2 days' +%Y-%m-%d)" | wc -w)" 0
+wrong "not a day" 64 'since' countersignctl log --since 2026-02-30
+is "a whole log as JSON" "$(countersignctl --json log verify | python3 -c 'import json,sys; v=json.load(sys.stdin); print(v["whole"], v["first_bad"])')" "True 0"
 {
     printf 'From: bob@example.org\nTo: sa@example.org\nSubject: nested\nMIME-Version: 1.0\n'
     for i in $(seq 200); do printf 'Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n' "$i" "$i"; done
@@ -180,6 +184,31 @@ agent_once
 ok "it is dropped" countersignctl quarantine drop 2
 exits "status without a daemon" 1 countersignctl status
 like "says so" "$exits_output" 'not running'
+# What is published for collectors: the grammar of the text format, line by line (https://prometheus.io/docs/instrumenting/exposition_formats/).
+countersignctl status --prometheus >"$T/figures"
+is "a collector gets figures all the same" "$?" 0
+is "each line of them is well formed" "$(grep -vE '^# (HELP countersign_[a-z_]+ [^\\]+|TYPE countersign_[a-z_]+ (gauge|counter))$|^countersign_[a-z_]+(\{[a-z]+="[a-z-]+"\})? [0-9]+$' "$T/figures")" ""
+is "each figure has one HELP and one TYPE before it" "$(awk '/^# HELP/ {help[$3]++} /^# TYPE/ {if (help[$3] == 1) type[$3]++} /^[^#]/ {sub(/\{.*/, "", $1); if (type[$1] != 1) print $1}' "$T/figures")" ""
+figure() { sed -n "s/^countersign_$1 //p" "$T/figures"; }
+is "it is not ready" "$(figure ready)" 0
+is "tokens outstanding" "$(figure tokens_outstanding)" "$(countersignctl --json status | python3 -c 'import json,sys; print(json.load(sys.stdin)["tokens_outstanding"])')"
+ok "there are some" test "$(figure tokens_outstanding)" -gt 0
+is "no mail is in quarantine" "$(figure quarantined)" 0
+mv "$T/sa/state" "$T/sa/gone"
+countersignctl status --prometheus >"$T/figures" 2>/dev/null
+is "without a store it fails" "$?" 78
+is "but still says that it is not ready" "$(figure ready)" 0
+mv "$T/sa/gone" "$T/sa/state"
+wrong "two formats at once" 64 'exclude' countersignctl --json status --prometheus
+
+touch "$T/file"
+conf_set wkd directory "\"$T/file/wkd\""
+agent_once
+unlike "what can't be published a moment long is no problem" "$(countersignctl status)" 'nothing can be published'
+like "for longer it is" "$(faketime -f +20m countersignctl status)" 'nothing can be published'
+conf_set wkd directory "\"$T/wkd\""
+agent_once
+unlike "until it succeeds" "$(faketime -f +20m countersignctl status)" 'nothing can be published'
 daemon_start
 ok "with a daemon it is healthy" countersignctl status
 ok "a token by the daemon's agent" token_for alice@example.org

@@ -31,8 +31,9 @@ for key in $(grep -oE '^[[:space:]]*#?[[:space:]]*[a-z-]+ *=' samples/countersig
 done
 
 # Reason codes: each is in the protocol and in the manual.
-for code in $(grep -oE '"[a-z]+(-[a-z]+)+"' common/enroll/reason.c | tr -d '"' | sort -u); do
+for code in $(sed -nE 's/.*\[REASON_[A-Z_]+\] = \{ "([a-z-]+)".*/\1/p' common/enroll/reason.c | grep -vx none); do
     ok "the reason code $code is in docs/protocol.md" grep -qF "\`$code\`" docs/protocol.md
+    ok "the reason code $code is explained in countersignctl(8)" grep -qx ".It Cm $code" <(sed -n '/^\.Sh REASON CODES/,/^\.Sh EXAMPLES/p' docs/man/countersignctl.8)
 done
 is "docs/states.md is what the tables say" "$(diff docs/states.md "$build/states.md")" ""
 
