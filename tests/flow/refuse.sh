@@ -117,6 +117,10 @@ named=$(token_for --name 'Carol Example' carol@example.org)
 wrong=$(gpg_key carol 'Mallory <carol@example.org>')
 as carol gpg --armor --export "$wrong" >"$T/wrong.asc"
 plain_mail carol@example.org "$named" "$T/wrong.asc" | refused 'another name than recorded' name-mismatch carol@example.org 1
+misnamed=$(gpg_key carol 'carol@example.net Carol <carol@example.org>')
+as carol gpg --armor --export "$misnamed" >"$T/misnamed.asc"
+plain_mail carol@example.org "$named" "$T/misnamed.asc" | refused 'a name with an @ in it' key-unusable carol@example.org 1
+like "key-unusable: it says what is wrong with the name" "$(cat "$(reply_to carol@example.org)")" "name in the key's user ID"
 head -c 300 /dev/urandom >"$T/deposit"
 lines alice@example.org "$alice" | forge "$token" "$T/alice.bin" "$T/deposit" | encrypted alice@example.org | refused 'a deposit' deposit-unwanted alice@example.org 1
 head -c 40000 /dev/urandom >"$T/big"
@@ -168,5 +172,17 @@ plain_mail alice@example.org "00000-00000-00000-00000-00000" "$T/alice.asc" | si
 { printf 'Return-Path: <>\n'; plain_mail carol@example.org "$token" "$T/wrong.asc"; } | silent 'an empty envelope sender'
 plain_mail sa@example.org "$token" "$T/wrong.asc" | silent 'from the authority itself'
 like "the valid token in an automatic mail is counted" "$(countersignctl status)" 'utomatic'
+# ---- what carried a secret is kept nowhere, whatever else the mail wanted (P5.7); the search at the end of the flow looks for the tokens ----
+key_line=$(sed -n 4p "$T/secret.asc")
+plain_mail carol@example.org "" "$T/secret.asc" | silent 'a secret key without a token'
+{ printf 'From: carol@example.org\nTo: sa@example.org\nSubject: Re\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n'
+    for i in $(seq 150); do printf -- '--m\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n%s\n' "$(base64 <<<"Token: $token")"; done
+    printf -- '--m--\n'; } | silent 'a token in one of too many parts'
+like "that mail is in quarantine" "$(countersignctl quarantine list)" 'parts'
+printf 'From: alice@example.org\nTo: sa@example.org\nSubject: Re\n\nConfirmation: %s\n\n> Your token is %s\n' "$nonce" "$token" | silent 'a confirmation that quotes a token'
+for place in "$T/sa" "$T/mail/inbox"; do
+    is "the secret key is not kept below $(basename "$place")" "$(grep -rlaF "$key_line" "$place")" ""
+done
+is "the search for it works" "$(grep -rlaF "$key_line" "$T/secret.asc")" "$T/secret.asc"
 is "nothing is left in the mailbox" "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f | wc -l)" 0
 done_testing
