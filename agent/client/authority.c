@@ -14,6 +14,7 @@
 #include "text/address.h"
 
 #define CARD_BYTES_MAX 262144
+#define SETTINGS_BYTES_MAX 65536
 #define WKD_SECONDS 60
 #define SIGNED_BEGIN "-----BEGIN PGP SIGNED MESSAGE-----"
 
@@ -172,6 +173,28 @@ static enum err from_mail(struct keyhome *home, const struct message *mail, cons
 	return take_text(home, buf_bytes(card), stated, out);
 }
 
+/* The user's resolver, proxy and certificates count for the throw-away home, too. */
+static enum err copy_network_settings(const char *scratch)
+{
+	const char *own = getenv("GNUPGHOME"), *user = getenv("HOME");
+	char *home = own != NULL && own[0] != '\0' ? str_dup(own)
+		     : user != NULL                ? path_join(user, ".gnupg")
+						   : str_dup(""),
+	     *from = path_join(home, "dirmngr.conf"), *to = path_join(scratch, "dirmngr.conf");
+	struct buf settings = BUF_INIT;
+	enum err e = ERR_OK;
+
+	if (file_exists(from))
+		e = file_read(from, SETTINGS_BYTES_MAX, &settings);
+	if (e == ERR_OK && settings.len > 0)
+		e = file_write(to, 0600, buf_bytes(&settings));
+	buf_free(&settings);
+	str_free(&home);
+	str_free(&from);
+	str_free(&to);
+	return e;
+}
+
 static enum err fetch_wkd(const char *scratch, const char *address)
 {
 	char *directory = str_dup(scratch), *locate = str_dup(address),
@@ -220,7 +243,9 @@ static enum err from_wkd(struct keyhome *home, const char *address, struct local
 	if (e != ERR_OK)
 		return e;
 	ask_progress("Looking for the authority's key");
-	e = fetch_wkd(path, address);
+	e = copy_network_settings(path);
+	if (e == ERR_OK)
+		e = fetch_wkd(path, address);
 	ask_progress_end(e == ERR_OK);
 	if (e == ERR_OK)
 		e = keyhome_open(path, true, &scratch);

@@ -39,9 +39,9 @@ cat /etc/ssl/certs/ca-certificates.crt "$T/ca.crt" >"$T/roots" 2>/dev/null
 mount --bind "$T/hosts" /etc/hosts
 mount --bind "$T/nsswitch" /etc/nsswitch.conf
 mount --bind "$T/roots" /etc/ssl/certs/ca-certificates.crt
-python3 "$T/serve.py" "$T/webroot" "$T/web.crt" "$T/web.key" 2>"$T/web.log" &
+python3 "$T/serve.py" "$T/webroot" "$T/web.crt" "$T/web.key" 2>>"$T/web.log" &
 web=$!
-stop_web() { kill $web 2>/dev/null; as carol gpgconf --kill all 2>/dev/null; flow_end; }
+stop_web() { kill $web 2>/dev/null; for who in bob carol; do as $who gpgconf --kill all 2>/dev/null; done; flow_end; }
 trap stop_web EXIT
 await 5 curl -s --cacert "$T/ca.crt" https://openpgpkey.example.org/.well-known/openpgpkey/example.org/policy
 
@@ -50,11 +50,42 @@ printf 'standard-resolver\nhkp-cacert %s\n' "$T/ca.crt" >"$T/carol/.gnupg/dirmng
 locate() { as carol gpg --batch --auto-key-locate clear,wkd --locate-external-keys "$1"; }
 ok "gpg locates alice's key by WKD" locate alice@example.org
 ok "gpg locates the authority's key by WKD" locate sa@example.org
-# Believed: with the authority trusted as introducer, the key that came is valid by its certification alone.
 sa=$(as carol gpg --list-keys --with-colons sa@example.org | awk -F: '/^fpr/{print $10; exit}')
 is "the authority's key is the one of the card" "$sa" "$(gpg --show-keys --with-colons "$T/card.asc" 2>/dev/null | awk -F: '/^fpr/{print $10; exit}')"
+validity() { as "$1" gpg --batch --trust-model pgp --list-keys --with-colons alice@example.org 2>/dev/null | awk -F: '/^uid/{print $2; exit}'; }
+not "alice's key is not valid for somebody who trusts nobody" test "$(validity carol)" = f
 echo "$sa:6:" | as carol gpg --batch --quiet --import-ownertrust 2>/dev/null
-is "and alice's key is valid by its certification" "$(as carol gpg --batch --list-keys --with-colons alice@example.org 2>/dev/null | awk -F: '/^uid/{print $2; exit}')" f
+is "but by its certification where the authority is trusted" "$(validity carol)" f
 not "a key that is not published is not found" locate nobody@example.org
 like "the directory was asked over HTTPS" "$(cat "$T/web.log")" 'GET /.well-known/openpgpkey/example.org/hu/kei1q4tipxxu1yj79k9kfukdhfy631xe'
+
+# The client finds the authority by WKD: nobody gives bob a key or a card, and the token's pin says that it is the right one (P1.3, P2.7).
+user bob
+cp "$T/carol/.gnupg/dirmngr.conf" "$T/bob/.gnupg/"
+token_for bob@example.org >"$T/bob/token" && chmod 600 "$T/bob/token"
+ask() { as bob countersign request --token-file "$T/bob/token" --submit "maildir:$T/mail/inbox" --address "$@"; }
+in_box() { find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f | wc -l; }
+: >"$T/web.log"
+exits "an authority that the directory does not have" 69 ask bob@example.org --authority nobody@example.org
+like "is said to be missing, and what to do" "$exits_output" 'no key for nobody@example.org: give it with --authority-key'
+countersignctl -c "$T/two/sa.conf" init --address sa@example.org --maildir "$T/two/mail" --state-directory "$T/two/state" --runtime-directory "$T/two/run" --no-passphrase >"$T/two.out" 2>&1
+cp "$T/bob/token" "$T/bob/right"
+countersignctl -c "$T/two/sa.conf" token issue bob@example.org 2>/dev/null | grep -oE '([0-9A-Z]{5}-){4}[0-9A-Z]{5}' >"$T/bob/token"
+exits "a token that was made for another key than the directory's" 76 ask bob@example.org --authority sa@example.org
+cp "$T/bob/right" "$T/bob/token"
+exits "on a terminal, of another domain: the domain is asked for, and no is no" 77 as bob "$top/tests/lib/terminal.py" sa@example.org n -- \
+    countersign request --token-file "$T/bob/token" --submit "maildir:$T/mail/inbox" --address bob@example.net
+is "nothing was sent in all that" "$(in_box)" 0
+ok "bob asks with nothing but token and address" ask bob@example.org --authority sa@example.org
+is "the request is in the mailbox" "$(in_box)" 1
+like "the directory was asked for the authority" "$(cat "$T/web.log")" 'GET /.well-known/openpgpkey/example.org/hu/[a-z0-9]*[?]l=sa '
+agent_once
+ok "bob opens his reply" as bob countersign open --level low --submit "maildir:$T/mail/inbox" "$(reply_to bob@example.org)"
+agent_once
+# P7.5: no hand-made ownertrust; alice's key comes by WKD and is valid since the authority certified it.
+is "alice is unknown to him" "$(validity bob)" ''
+ok "gpg locates her for him" as bob gpg --batch --auto-key-locate clear,wkd --locate-external-keys alice@example.org
+is "and holds her key valid" "$(validity bob)" f
+echo hello | as bob gpg --batch --no-tty --trust-model pgp --armor -r alice@example.org -e >"$T/to-alice"
+is "so he writes to her without a question" "$(as alice gpg --batch --quiet -d "$T/to-alice" 2>/dev/null)" hello
 done_testing
