@@ -68,13 +68,17 @@ static char *default_runtime(const struct init *i)
 	struct buf digits = BUF_INIT;
 	char *path;
 
-	if (geteuid() == 0 && file_is_tmpfs("/run"))
+	if (geteuid() == 0 && !i->state_text && file_is_tmpfs("/run"))
 		return str_dup("/run/countersign");
 	if (geteuid() && session && session[0] == '/' && file_is_tmpfs(session))
 		return path_join(session, "countersign");
 	hash_sha256(bytes_of_text(i->state), hash);
 	hex_add(&digits, bytes_of(hash, 4));
-	path = str_printf("/dev/shm/countersign-%u-%s", (unsigned)geteuid(), buf_text(&digits));
+	if (geteuid() == 0 && file_is_tmpfs("/run"))
+		path = str_printf("/run/countersign-%s", buf_text(&digits));
+	else
+		path = str_printf(
+		    "/dev/shm/countersign-%u-%s", (unsigned)geteuid(), buf_text(&digits));
 	buf_free(&digits);
 	return path;
 }
@@ -268,11 +272,27 @@ static void print_for_people(const struct init *i, const char *pin)
 		    "Next: name the mailbox and the way to send in %s,\ncheck it with countersignd -n -c %s, "
 		    "and start countersignd.\n",
 		    i->config, i->config);
-	printf("Then: countersignctl -c %s token issue ADDRESS\n", i->config);
+	printf("Next: name who hears of quarantine and alarms, as notify administrators there.\n"
+	       "Then: countersignctl -c %s token issue ADDRESS\n",
+	    i->config);
 	if (i->passphrase.len && !i->passphrase_file)
 		puts(
 		    "After each start: countersignctl unlock, or name a passphrase-file in the configuration.");
 	str_free(&fingerprint);
+}
+
+/* Whether the service's user is missing, or the state directory was root's before. */
+static void note_root(const struct init *i)
+{
+	if (getpwnam(SERVICE_USER))
+		command_note("%s belongs to root, so the authority works as root", i->state);
+	else
+		command_note(
+		    "there is no user \"" SERVICE_USER
+		    "\" to own the authority, so it works as root; to change that, stop countersignd, "
+		    "\"adduser --system --group " SERVICE_USER "\", and give %s, %s and the Maildirs to it "
+		    "with chown -R",
+		    i->state, i->runtime);
 }
 
 static enum err print_result(const struct init *i)
@@ -286,8 +306,7 @@ static enum err print_result(const struct init *i)
 	else
 		print_for_people(i, buf_text(&pin));
 	if (i->uid == 0)
-		command_note("there is no user \"" SERVICE_USER
-			     "\" to own the authority, so it will work as root");
+		note_root(i);
 	if (!i->passphrase.len)
 		command_note(
 		    "the authority's key has no passphrase: whoever reads %s is the authority",

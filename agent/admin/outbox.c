@@ -66,24 +66,26 @@ enum err command_outbox_list(struct invocation *in)
 struct change {
 	const char *id; /* NULL: all */
 	int64_t now;
+	int64_t count;
 };
 
 static enum err hurry(struct authority *authority, void *context)
 {
-	const struct change *c = context;
+	struct change *c = context;
 
-	return outbox_hurry(authority->store, c->id, c->now);
+	return outbox_hurry(authority->store, c->id, c->now, &c->count);
 }
 
 static enum err drop(struct authority *authority, void *context)
 {
-	const struct change *c = context;
+	struct change *c = context;
 
+	c->count = 1;
 	return outbox_drop(authority->store, c->id);
 }
 
 static enum err change(struct invocation *in, int least, const char *operands, const char *event,
-    enum err (*how)(struct authority *, void *), const char *said)
+    enum err (*how)(struct authority *, void *), const char *one, const char *many)
 {
 	struct authority *authority = NULL;
 	struct change c = { .now = in->now };
@@ -95,7 +97,7 @@ static enum err change(struct invocation *in, int least, const char *operands, c
 	c.id = in->argc ? in->argv[0] : NULL;
 	detail = c.id ? str_printf("outbox=%.40s", c.id) : NULL;
 	if (!(e = command_commit(authority, in, event, NULL, detail, how, &c)))
-		printf("%s\n", said);
+		printf("%lld %s\n", (long long)c.count, c.count == 1 ? one : many);
 	str_free(&detail);
 	authority_close(&authority);
 	return e;
@@ -104,11 +106,11 @@ static enum err change(struct invocation *in, int least, const char *operands, c
 enum err command_outbox_retry(struct invocation *in)
 {
 	return change(in, 0, "the id of a mail in the outbox, or nothing for all", "outbox-retried",
-	    hurry, "Due now.");
+	    hurry, "mail is due now.", "mails are due now.");
 }
 
 enum err command_outbox_drop(struct invocation *in)
 {
 	return change(in, 1, "the id of a mail in the outbox", "outbox-dropped", drop,
-	    "It will not be sent.");
+	    "mail will not be sent.", "mails will not be sent.");
 }

@@ -123,6 +123,7 @@ static const struct status_counter counters[] = {
 	{ "refused", "Requests refused" },
 	{ "ignored", "Mails that asked for nothing" },
 	{ "automatic-with-token", "Automatic mails with a valid token" },
+	{ "quarantine-full", "Mails left out of a full quarantine" },
 	{ "capped", "Mails left out because of the limits" },
 };
 

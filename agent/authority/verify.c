@@ -36,6 +36,12 @@ static void check_escrow(const struct conf *conf)
 	str_free(&secrets);
 }
 
+static void check_administrators(const struct conf *conf)
+{
+	if (!conf->notify.administrators || !*conf->notify.administrators)
+		printf("warning nobody hears of quarantine and alarms: notify administrators is empty\n");
+}
+
 static void check_mailboxes(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->mailbox_count; i++) {
@@ -80,6 +86,7 @@ int verify_setup(const char *conf_path)
 		say("signs and decrypts", NULL, agent_check(with_keys->key_home));
 	authority_close(&with_keys);
 	check_escrow(a->conf);
+	check_administrators(a->conf);
 	check_mailboxes(a->conf);
 	check_submission(a->conf);
 	authority_close(&a);

@@ -295,7 +295,8 @@ enum err outbox_bounced(
 	return e;
 }
 
-enum err outbox_hurry(struct store *store, const char *id_or_null, int64_t now)
+enum err outbox_hurry(
+    struct store *store, const char *id_or_null, int64_t now, int64_t *count_out)
 {
 	static const char sql[] = "UPDATE outbox SET due = ?, failed = 0, "
 				  "last_error = coalesce(?, last_error) WHERE number = ?";
@@ -307,12 +308,13 @@ enum err outbox_hurry(struct store *store, const char *id_or_null, int64_t now)
 	if ((e = own_begin(store, &own)))
 		return e;
 	q = query_open(store, id_or_null ? "SELECT number FROM outbox WHERE sent = 0 AND id = ?"
-					 : "SELECT number FROM outbox WHERE " WAITING);
+					 : "SELECT number FROM outbox WHERE sent = 0");
 	if (id_or_null)
 		query_put_text(&q, id_or_null);
 	e = change_all(store, &q, sql, now, NULL, &count);
 	if (!e && id_or_null && !count)
 		e = err_fail(ERR_NOUSER, "no mail %s waits in the outbox", id_or_null);
+	*count_out = (int64_t)count;
 	return own_end(store, own, e);
 }
 

@@ -188,8 +188,9 @@ CHECKED enum err outbox_retry(struct store *store, const char *id, int64_t due, 
 CHECKED enum err outbox_failed(struct store *store, const char *id, int64_t now, const char *error);
 CHECKED enum err outbox_bounced(
     struct store *store, const char *message_id, int64_t now, const char *why, bool *found_out);
-CHECKED enum err outbox_hurry(struct store *store, const char *id_or_null,
-    int64_t now); /* `outbox retry`; ERR_NOUSER if unknown */
+/* `outbox retry`: NULL is all that wait and all that failed. ERR_NOUSER if unknown. */
+CHECKED enum err outbox_hurry(
+    struct store *store, const char *id_or_null, int64_t now, int64_t *count_out);
 CHECKED enum err outbox_drop(struct store *store, const char *id);
 CHECKED enum err outbox_each(struct store *store, bool only_waiting,
     void (*each)(const struct outbox_row *row, void *context), void *context);

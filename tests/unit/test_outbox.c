@@ -128,6 +128,7 @@ static void null_sender_is_no_missing_sender(void **state)
 static void one_mail_through_its_life(void **state)
 {
 	struct place *place = *state;
+	int64_t hurried = 0;
 	struct outbox_row row;
 	char id[27];
 	bool found;
@@ -150,7 +151,7 @@ static void one_mail_through_its_life(void **state)
 	assert_true(row.mail.len > 0);
 	str_free(&row.last_error);
 
-	assert_fine(outbox_hurry(place->store, id, NOW + 400));
+	assert_fine(outbox_hurry(place->store, id, NOW + 400, &hurried));
 	claims(place->store, NOW + 400, id, 0);
 	assert_fine(outbox_sent(place->store, id, NOW + 401));
 	row = only_row(place->store);
@@ -159,7 +160,7 @@ static void one_mail_through_its_life(void **state)
 	assert_int_equal(row.mail.len, 0);
 	assert_null(row.last_error);
 	claims(place->store, NOW + 9999, "", 0);
-	assert_fault(outbox_hurry(place->store, id, NOW), ERR_NOUSER);
+	assert_fault(outbox_hurry(place->store, id, NOW, &hurried), ERR_NOUSER);
 
 	char *message_id = str_printf("%s@example.org", id);
 	assert_fine(
@@ -180,6 +181,7 @@ static void one_mail_through_its_life(void **state)
 static void unknown_ids(void **state)
 {
 	struct place *place = *state;
+	int64_t hurried = 0;
 	const char *id = "00000000000000000000000000";
 	struct outbox_row *row = NULL;
 
@@ -188,21 +190,26 @@ static void unknown_ids(void **state)
 	assert_fault(outbox_sent(place->store, id, NOW), ERR_NOUSER);
 	assert_fault(outbox_retry(place->store, id, NOW, "x"), ERR_NOUSER);
 	assert_fault(outbox_failed(place->store, id, NOW, "x"), ERR_NOUSER);
-	assert_fault(outbox_hurry(place->store, id, NOW), ERR_NOUSER);
+	assert_fault(outbox_hurry(place->store, id, NOW, &hurried), ERR_NOUSER);
 	assert_fault(outbox_drop(place->store, id), ERR_NOUSER);
-	assert_fine(outbox_hurry(place->store, NULL, NOW));
+	assert_fine(outbox_hurry(place->store, NULL, NOW, &hurried));
 }
 
-static void hurry_all_leaves_the_failed(void **state)
+static void hurry_all_takes_the_failed_too(void **state)
 {
 	struct place *place = *state;
-	char a[27], b[27];
+	char a[27], b[27], c[27];
+	int64_t hurried = 0;
 
 	put(place->store, ALICE, OUTBOX_REPLY, NOW + 1000, a);
 	put(place->store, BOB, OUTBOX_REPLY, NOW, b);
+	put(place->store, BOB, OUTBOX_REPLY, NOW, c);
 	assert_fine(outbox_failed(place->store, b, NOW, "no"));
-	assert_fine(outbox_hurry(place->store, NULL, NOW));
+	assert_fine(outbox_sent(place->store, c, NOW));
+	assert_fine(outbox_hurry(place->store, NULL, NOW, &hurried));
+	assert_int_equal(hurried, 2);
 	claims(place->store, NOW, a, 0);
+	claims(place->store, NOW, b, 0);
 	claims(place->store, NOW, "", NOW + 60);
 }
 
@@ -400,7 +407,7 @@ int main(void)
 		in_place(null_sender_is_no_missing_sender),
 		in_place(one_mail_through_its_life),
 		in_place(unknown_ids),
-		in_place(hurry_all_leaves_the_failed),
+		in_place(hurry_all_takes_the_failed_too),
 		in_place(joins_a_transaction),
 		in_place(sent_bytes_are_gone_from_the_disk),
 		in_place(counts_for_the_caps),
