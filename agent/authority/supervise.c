@@ -458,6 +458,40 @@ static int turn(struct parent *p, int signal_fd)
 	return 0;
 }
 
+/*
+ * Before anything is started, so that one sentence says what each child would say. In a child, as the parent opens no store; what it found fits into a pipe.
+ */
+static enum err check_store(const char *path)
+{
+	struct {
+		enum err rc;
+		char why[1000];
+	} found = { .rc = ERR_SYSTEM, .why = "the store could not be looked at" };
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_fail(ERR_SYSTEM, "cannot make a pipe: %s", strerror(errno));
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct authority *authority = NULL;
+		found.rc = authority_open(path, AUTHORITY_STORE, &authority);
+		snprintf(found.why, sizeof found.why, "%s", err_text());
+		authority_close(&authority);
+		_exit(write(ends[1], &found, sizeof found) < 0);
+	}
+	close(ends[1]);
+	if (pid > 0) {
+		while (read(ends[0], &found, sizeof found) < 0 && errno == EINTR)
+			;
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(ends[0]);
+	if (found.rc == ERR_OK || found.rc == ERR_TEMPORARY) /* busy now: it is there */
+		return ERR_OK;
+	return err_fail(found.rc, "%s", found.why);
+}
+
 static enum err read_conf(const char *path, struct parent *p)
 {
 	struct buf text = BUF_INIT;
@@ -465,15 +499,17 @@ static enum err read_conf(const char *path, struct parent *p)
 	int fd = -1;
 	enum err rc = conf_read(path, &conf);
 
-	if (rc == ERR_OK)
-		rc = authority_check_conf(conf);
-	if (rc == ERR_OK && conf->mailbox_count == 0)
-		rc = err_fail(ERR_CONFIG, "%s names no mailbox to watch", path);
 	if (rc == ERR_OK && p->conf &&
 	    !str_equal(conf->authority.state_directory, p->conf->authority.state_directory))
 		rc = err_fail(ERR_CONFIG,
 		    "another state-directory needs a restart: the lock is on %s (I16)",
 		    p->conf->authority.state_directory);
+	if (rc == ERR_OK)
+		rc = authority_check_conf(conf);
+	if (rc == ERR_OK && conf->mailbox_count == 0)
+		rc = err_fail(ERR_CONFIG, "%s names no mailbox to watch", path);
+	if (rc == ERR_OK && p->conf)
+		rc = check_store(path);
 	if (rc == ERR_OK)
 		rc = file_read(path, 1u << 20, &text);
 	if (rc == ERR_OK)
@@ -489,16 +525,6 @@ static enum err read_conf(const char *path, struct parent *p)
 	p->conf = conf;
 	p->conf_fd = fd;
 	return ERR_OK;
-}
-
-/* Before anything is started, so that one sentence says what each child would say. */
-static enum err check_store(const char *path)
-{
-	struct authority *authority = NULL;
-	enum err rc = authority_open(path, AUTHORITY_STORE, &authority);
-
-	authority_close(&authority);
-	return rc;
 }
 
 /* Runs one generation of children; returns the signal that ended it, or 0 when --once is over. */
@@ -532,7 +558,7 @@ static int run(struct parent *p, int signal_fd)
 		if (s != SIGHUP)
 			return s == 0 ? status : p->once ? err_exit_status(ERR_TEMPORARY) : 0;
 		char *path = str_dup(p->conf->path);
-		if (check_store(path) == ERR_OK && read_conf(path, p) == ERR_OK)
+		if (read_conf(path, p) == ERR_OK)
 			journal_info("configuration read again");
 		else
 			journal_error("keeping the configuration as it was: %s", err_text());
