@@ -58,8 +58,8 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcountersign.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 unit: $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
-tools: $(BUILD)/forge
-$(BUILD)/print_states $(BUILD)/forge: $(BUILD)/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/libcountersign.a
+tools: $(BUILD)/forge $(BUILD)/print_reasons
+$(BUILD)/print_states $(BUILD)/print_reasons $(BUILD)/forge: $(BUILD)/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/libcountersign.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/states.md: $(BUILD)/print_states
 	$< > $@
@@ -122,6 +122,12 @@ install: all  ## install under DESTDIR and prefix (/usr/local)
 	install -m 755 $(BUILD)/countersign $(DESTDIR)$(prefix)/bin/
 	install -m 755 $(BUILD)/countersignd $(BUILD)/countersignctl $(DESTDIR)$(prefix)/sbin/
 	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(prefix)/share/man/man$$s/; done
+	install -D -m 644 samples/countersign.desktop $(DESTDIR)$(prefix)/share/applications/countersign.desktop
+	install -D -m 644 samples/countersign-mime.xml $(DESTDIR)$(prefix)/share/mime/packages/countersign.xml
+	install -D -m 644 samples/mailcap $(DESTDIR)$(prefix)/lib/mime/packages/countersign
+	install -d $(DESTDIR)$(prefix)/share/doc/countersign
+	install -m 644 samples/countersign.conf samples/mailcap samples/mutt samples/aerc samples/thunderbird.md \
+	    $(DESTDIR)$(prefix)/share/doc/countersign/
 format:  ## rewrite the sources in house style (clang-format)
 	clang-format -i $$(git ls-files '*.c' '*.h')
 clean:  ## remove what was built

@@ -30,6 +30,21 @@ for key in $(grep -oE '^[[:space:]]*#?[[:space:]]*[a-z-]+ *=' samples/countersig
     ok "the key $key is in countersign.conf(5)" grep -qE "^\.It (Ic|Cm|Va|Li) $key( |$)" docs/man/countersign.conf.5
 done
 
+# What the samples for desktops and mail programs run.
+run=$(grep -ohE 'countersign (open|request)\b[^%`<";|]*' samples/countersign.desktop samples/mailcap samples/mutt samples/aerc samples/thunderbird.md | sed 's/ *$//' | sort -u)
+is "the samples run countersign" "$(cut -d ' ' -f 2 <<<"$run" | sort -u | tr '\n' ' ')" "open request "
+while read -r _ verb words; do
+    for word in $words; do
+        [[ $word != --* ]] || ok "the samples' $verb $word exists" grep -qE "^  $word( |$)" <("$build/countersign" $verb --help)
+    done
+done <<<"$run"
+for file in samples/countersign.desktop samples/countersign-mime.xml samples/mailcap; do
+    ok "$file is about the type that replies have" grep -q "$(sed -n 's/^#define REPLY_TYPE "\(.*\)"/\1/p' agent/client/opening.h)[;\"]" "$file"
+done
+ok "the MIME type is well-formed" python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' samples/countersign-mime.xml
+is "the desktop entry needs no terminal" "$(grep -c '^Terminal=false$' samples/countersign.desktop)" 1
+! command -v desktop-file-validate >/dev/null || ok "the desktop entry is valid" desktop-file-validate samples/countersign.desktop
+
 # Reason codes: each is in the protocol and in the manual.
 for code in $(sed -nE 's/.*\[REASON_[A-Z_]+\] = \{ "([a-z-]+)".*/\1/p' common/enroll/reason.c | grep -vx none); do
     ok "the reason code $code is in docs/protocol.md" grep -qF "\`$code\`" docs/protocol.md
