@@ -272,7 +272,7 @@ static void print_for_people(const struct init *i, const char *pin)
 		    "Next: name the mailbox and the way to send in %s,\ncheck it with countersignd -n -c %s, "
 		    "and start countersignd.\n",
 		    i->config, i->config);
-	printf("Next: name who hears of quarantine and alarms, as notify administrators there.\n"
+	printf("Also: name there who hears of quarantine and alarms (notify administrators).\n"
 	       "Then: countersignctl -c %s token issue ADDRESS\n",
 	    i->config);
 	if (i->passphrase.len && !i->passphrase_file)

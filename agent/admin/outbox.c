@@ -8,6 +8,8 @@ static const char *kind_name(enum outbox_kind kind)
 	switch (kind) {
 	case OUTBOX_REPLY:
 		return "reply";
+	case OUTBOX_REPEAT:
+		return "repeat";
 	case OUTBOX_REFUSAL:
 		return "refusal";
 	case OUTBOX_NOTICE:
