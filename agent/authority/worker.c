@@ -86,7 +86,7 @@ static void publish(struct worker *worker)
 	if (publish_due(worker->authority, when_now(), &count) != ERR_OK)
 		journal_warning("cannot publish: %s", err_text());
 	else if (count > 0)
-		journal_info("published %lld keys", (long long)count);
+		journal_info("published %lld %s", (long long)count, count == 1 ? "key" : "keys");
 }
 
 /* Once a day: what nothing asks for any more. */
