@@ -20,9 +20,29 @@ as bob gpg --armor --export "$bob" >"$T/bob.asc"
 
 keysets() { store_sql 'SELECT count(*) FROM keyset'; }
 outstanding() { countersignctl --json token list | python3 -c 'import json,sys; print(sum(1 for t in json.load(sys.stdin) if t["address"]=="'"$1"'"))'; }
+# The two sentences of a refusal, as text and as fields: what was wrong TAB what to do.
+sentences() {
+    python3 - "$1" <<'PY'
+import email, email.policy, sys
+text, fields = '', ''
+for part in email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.default).walk():
+    if part.get_content_type() == 'text/plain' and not text:
+        text = part.get_content()
+    if part.get_filename() == 'reply.countersign':
+        fields = part.get_content().decode()
+print('\t'.join(text.split('\n\n')[1].split('\n')))
+said = dict(line.split(': ', 1) for line in fields.splitlines() if ': ' in line)
+print(said['What'] + '\t' + said['Advice'])
+PY
+}
+# Some name the particular field, key or size in place of the first sentence: it is then one sentence of its own, the same in both places.
+particulars='policy request-malformed too-large keyset-not-allowed key-missing key-ambiguous key-unusable name-mismatch'
+particular() { # SAID WANTED: what was said, with a fit first sentence put back to the table's
+    awk -F '\t' -v what="${2%%$'\t'*}" 'NR == 1 {first = $1} {print ($1 == first && $1 ~ /^[A-Z].*\.$/ ? what : $1) "\t" $2 (NF > 2 ? "\t" $3 : "")}' <<<"$1"
+}
 # refused NAME CODE ADDRESS STILL < MAIL : STILL is how many outstanding tokens the address has afterwards
 refused() {
-    local name=$1 code=$2 address=$3 still=$4 mail stored text
+    local name=$1 code=$2 address=$3 still=$4 mail stored said wanted
     cat >"$T/mail.eml"
     agent_once
     clear_sent
@@ -32,9 +52,10 @@ refused() {
     mail=$(reply_to "$address")
     is "$code: $name" "$([ -n "$mail" ] && reason_of "$mail")" "$code"
     [ -n "$mail" ] || return
-    # Two sentences of the table, or a particular first one: each ends with a full stop.
-    text=$(sed -n '/^Nothing has changed\|Nothing has changed\.$/,/^Reason code/p' "$mail" | sed '1d;$d' | tr -d '\r' | sed 's/=$//' | grep .)
-    ok "$code: $name: two sentences" test "$(grep -cE '[.]( |$)' <<<"$text")" -ge 1 -a "$(tr '\n' ' ' <<<"$text" | grep -oE '[.]( |$)' | wc -l)" -ge 2
+    said=$(sentences "$mail")
+    wanted=$(print_reasons | grep "^$code"$'\t' | cut -f 2-)
+    case " $particulars " in *" $code "*) said=$(particular "$said" "$wanted") ;; esac
+    is "$code: $name: the two sentences of the table, in the text and in the attachment" "$said" "$wanted"$'\n'"$wanted"
     is "$code: $name: to the token's address alone" "$(grep -hs '^Delivered-To:' "$T"/mail/outgoing/new/* | sort -u)" "Delivered-To: $address"
     is "$code: $name: nothing stored" "$(keysets)" "$stored"
     is "$code: $name: tokens still outstanding" "$(outstanding "$address")" "$still"
