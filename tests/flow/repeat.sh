@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib/flow.sh"
 
 authority_new
-conf_set limits workers 2
+conf_set limits workers 4
 conf_set limits mails-per-address-day 1000
 conf_set wkd directory "\"$T/wkd\""
 countersignctl authority export >"$T/card.asc"
@@ -17,8 +17,7 @@ sealed() { sed -n '/^-----BEGIN PGP MESSAGE/,/^-----END/p' "$1" | tr -d '\r' | s
 replies() { for f in $(sent_to "$1"); do grep -qi '^Subject: Reply' "$f" && grep -q 'BEGIN PGP MESSAGE' "$f" && echo "$f"; done; }
 keysets() { store_sql 'SELECT count(*) FROM keyset'; }
 
-# Many copies at once, two workers, the daemon running; per kind of request.
-daemon_start || true
+# Eight copies of each request, each with the mark of its way, lie in the mailbox before the daemon starts, so that four workers have the same mail in hand at the same time; per kind of request.
 n=0
 for round in 1 2 3 4 5; do
     for kind in plain client; do
@@ -35,10 +34,11 @@ for round in 1 2 3 4 5; do
             printf %s "$token" >"$T/t"
             as client countersign request --token-file "$T/t" --authority-key "$T/card.asc" --address "$who" --name P --keyset default --output "$T/$n.eml" >/dev/null 2>>"$T/client.err"
         fi
-        for i in 1 2 3 4; do deliver <"$T/$n.eml" & done
-        wait $(jobs -p | grep -vx "$flow_daemon") 2>/dev/null
+        for i in 1 2 3 4 5 6 7 8; do { printf 'Received: from mx%s.example.org by example.org; Mon, 23 Nov 2026 00:00:00 +0000\n' $i; cat "$T/$n.eml"; } | deliver; done
     done
 done
+is "all copies wait in the mailbox" "$(find "$T/mail/inbox/new" -type f | wc -l)" $((8 * n))
+daemon_start || true
 settled() { [ "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f | wc -l)" = 0 ]; }
 ok "all copies are dealt with" await 60 settled
 all_sent() { [ "$(store_sql "SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0")" = 0 ]; }
@@ -46,9 +46,9 @@ ok "all replies are sent" await 30 all_sent
 is "each enrolled once" "$(keysets)" "$n"
 for i in $(seq $n); do
     who=person$i@example.org
-    is "$who: four replies" "$(replies "$who" | wc -l)" 4
+    is "$who: eight replies" "$(replies "$who" | wc -l)" 8
     is "$who: the same sealed bytes" "$(for f in $(replies "$who"); do sealed "$f"; done | sort -u | wc -l)" 1
-    is "$who: each a mail of its own" "$(for f in $(replies "$who"); do grep -i '^Message-ID:' "$f"; done | sort -u | wc -l)" 4
+    is "$who: each a mail of its own" "$(for f in $(replies "$who"); do grep -i '^Message-ID:' "$f"; done | sort -u | wc -l)" 8
     is "$who: nothing refused" "$(grep -ls 'Reason code' $(sent_to "$who") | wc -l)" 0
 done
 daemon_stop
