@@ -10,7 +10,8 @@ answer() { python3 "$top/tests/lib/answer.py" "$@"; }
 daemon_start || true
 
 mailbox_empty() { [ -z "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f)" ]; }
-settled() { mailbox_empty && [ "$(store_sql 'SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0')" = 0 ]; }
+# Notices may wait for the sender's next round.
+settled() { mailbox_empty && [ "$(store_sql "SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0 AND kind IN ('reply', 'refusal')")" = 0 ]; }
 opened() { as people gpg --batch --quiet -d "$1" 2>/dev/null; }
 outcome() { # ADDRESS
     local mail

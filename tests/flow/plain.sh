@@ -10,17 +10,20 @@ user alice
 as alice gpg --batch --quiet --import "$top/tests/vectors/programs/alice-secret.asc" 2>/dev/null
 as alice gpg --batch --quiet --import "$card" 2>/dev/null
 daemon_start || exit 1
+coproc PUT { python3 "$top/tests/lib/put_token.py" 2>&1; }
 
 mailbox_empty() { [ -z "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f)" ]; }
-settled() { mailbox_empty && [ "$(store_sql 'SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0')" = 0 ]; }
+# Notices may wait for the sender's next round.
+settled() { mailbox_empty && [ "$(store_sql "SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0 AND kind IN ('reply', 'refusal')")" = 0 ]; }
 
 # Each enrollment is unconfirmed, so that the next one may take its place under the same name; each token supersedes the one before.
 try() { # FILE WANTED: "enrolled", or a reason code, or "silence"
-    local name token outcome mail put=no
+    local name token outcome mail put
     name=$(basename "$1" .eml)
     token=$(token_for alice@example.org)
     clear_sent
-    python3 "$top/tests/lib/put_token.py" "$token" <"$1" >"$T/mail.eml" && put=yes
+    printf '%s\t%s\t%s\n' "$token" "$1" "$T/mail.eml" >&"${PUT[1]}"
+    read -r put <&"${PUT[0]}"
     deliver <"$T/mail.eml"
     ok "$name: the agent is done with it" await 20 settled
     mail=$(reply_to alice@example.org)

@@ -13,7 +13,8 @@ sa=$(as alice gpg --list-keys --with-colons sa@example.org | awk -F: '/^fpr/{pri
 daemon_start || true
 
 mailbox_empty() { [ -z "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f)" ]; }
-settled() { mailbox_empty && [ "$(store_sql 'SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0')" = 0 ]; }
+# Notices may wait for the sender's next round.
+settled() { mailbox_empty && [ "$(store_sql "SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0 AND kind IN ('reply', 'refusal')")" = 0 ]; }
 # becomes ADDRESS OUTCOME NAME < MAIL: "enrolled KEYSET", a reason code, or silence. An active keyset of the name is told by its state, not by mail.
 becomes() {
     local mail outcome

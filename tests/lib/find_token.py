@@ -40,7 +40,7 @@ def main():
                     continue
                 with open(path, "rb") as file:
                     data = file.read()
-                if any(token in squeezed(text) for text in readings(data) for token in tokens):
+                if any(token in text for text in map(squeezed, readings(data)) for token in tokens):
                     print(path)
                     found = True
     sys.exit(0 if found else 3)

@@ -169,9 +169,9 @@ def named(name, entity):
 def mails(armor):
     for shape, make in SHAPES.items():
         for encoding, encode in ENCODINGS.items():
-            for wrap, wrapping in WRAPS.items() if encode in (as_is, as_base64) else [("", lambda entity: entity)]:
+            for wrap in WRAPS if encode is as_is else ("", "list-forwarded") if encode is as_base64 else ("",):
                 name = "-".join(filter(None, (shape, encoding, wrap)))
-                yield name, named(name, wrapping(make(armor, encode)))
+                yield name, named(name, WRAPS[wrap](make(armor, encode)))
     for shape in ACCIDENT_SHAPES:
         for accident, happen in ACCIDENTS.items():
             name = f"{shape}+{accident}"

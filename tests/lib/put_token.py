@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""put_token.py TOKEN < vector > mail: puts a real token in the place of the placeholder, in every transfer encoding.
+"""put_token.py: puts a real token in the place of the placeholder, in every transfer encoding.
 
-The token has the placeholder's length, so nothing else changes: line breaks, soft breaks and boundaries stay where the program put them.
-Exits 1 if there was no placeholder.
+Reads lines "TOKEN<tab>VECTOR<tab>MAIL", writes the file MAIL for each and says "yes", or "no" where VECTOR held no placeholder. The token has the
+placeholder's length, so nothing else changes: line breaks, soft breaks and boundaries stay where the program put them.
 """
 import base64
 import re
 import sys
+from pathlib import Path
 
 PLACEHOLDER = b"7K2QX9MDTR4WPZCHN3VA6B8YE"
 # What stands between two symbols: hyphens, blanks, line ends, quote marks, tags, entities, and quoted-printable and encoded words of all that.
@@ -63,13 +64,15 @@ class Put:
 
 
 def main():
-    put = Put(sys.argv[1].encode())
-    mail = put.plain(sys.stdin.buffer.read())
-    mail = BASE64_LINES.sub(put.lines, mail)
-    mail = ENCODED_WORDS.sub(put.words, mail)
-    sys.stdout.buffer.write(mail)
-    return 0 if put.count else 1
+    for line in sys.stdin:
+        token, vector, mail = line.rstrip("\n").split("\t")
+        put = Put(token.encode())
+        text = put.plain(Path(vector).read_bytes())
+        text = BASE64_LINES.sub(put.lines, text)
+        text = ENCODED_WORDS.sub(put.words, text)
+        Path(mail).write_bytes(text)
+        print("yes" if put.count else "no", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
