@@ -8,6 +8,7 @@
 #include "secret/secret.h"
 
 #define SIGNED_BEGIN "-----BEGIN PGP SIGNED MESSAGE-----"
+#define SIGNED_END "-----END PGP SIGNATURE-----"
 
 static struct bytes skip_blank(struct bytes text)
 {
@@ -28,22 +29,38 @@ static bool is_sealed(struct bytes text)
 	return (first & 0xc0) == 0xc0 ? (first & 0x3f) == 1 : (first & 0xfc) == 0x84;
 }
 
+static void set_damage(struct opening *o, const char *why)
+{
+	str_free(&o->damage);
+	o->damage = str_dup(why);
+}
+
+static void add_cleartext(struct opening *o, struct bytes text)
+{
+	const uint8_t *start = bytes_find(text, bytes_of_text(SIGNED_BEGIN));
+	struct bytes rest;
+
+	if (start == NULL || o->cleartext_count == CANDIDATES_MAX)
+		return;
+	rest = bytes_of(start, (size_t)(text.data + text.len - start));
+	if (bytes_find(rest, bytes_of_text(SIGNED_END)) == NULL)
+		set_damage(o, "its signature is cut off");
+	else
+		buf_add(&o->cleartexts[o->cleartext_count++], rest.data, rest.len);
+}
+
 /* Adds what is in one text: an armored or binary message, or a cleartext-signed one. */
 static void add_candidates(struct opening *o, struct bytes text)
 {
-	const uint8_t *cleartext = bytes_find(text, bytes_of_text(SIGNED_BEGIN));
 	struct buf *message = &o->messages[o->message_count];
 
-	if (cleartext != NULL && o->cleartext_count < CANDIDATES_MAX)
-		buf_add(&o->cleartexts[o->cleartext_count++], cleartext,
-		    (size_t)(text.data + text.len - cleartext));
+	add_cleartext(o, text);
 	if (o->message_count == CANDIDATES_MAX)
 		return;
 	if (armor_find(text, "MESSAGE") == NULL) {
 		buf_add(message, text.data, text.len);
 	} else if (armor_read(text, "MESSAGE", message, NULL) != ERR_OK) {
-		str_free(&o->damage);
-		o->damage = str_dup(err_text());
+		set_damage(o, err_text());
 		buf_clear(message);
 	}
 	if (is_sealed(buf_bytes(message)))
@@ -68,13 +85,27 @@ static enum err take_mail(struct opening *o, struct bytes text)
 	if (e != ERR_OK)
 		goto out;
 	for (size_t i = 0; i < mail.attachment_count; i++)
-		if (may_be_reply(&mail.attachments[i]))
+		if (may_be_reply(&mail.attachments[i])) {
+			if (mail.attachments[i].data.len == 0)
+				set_damage(o, "its attachment is empty");
 			add_candidates(o, skip_blank(buf_bytes(&mail.attachments[i].data)));
+		}
 	add_candidates(o, skip_blank(buf_bytes(&mail.encrypted)));
 	add_candidates(o, skip_blank(buf_bytes(&mail.signed_bytes)));
 out:
 	message_free(&mail);
 	return e;
+}
+
+static enum err nothing_found(const struct opening *o, const char *path)
+{
+	const char *where = str_equal(path, "-") ? "standard input" : path;
+
+	if (o->damage != NULL)
+		return err_fail(ERR_DATA,
+		    "the reply in %s is damaged or incomplete (%s): save it again, the attachment or the whole mail, and open that",
+		    where, o->damage);
+	return err_fail(ERR_DATA, "there is no reply from a security authority in %s", where);
 }
 
 enum err reply_read(struct opening *o)
@@ -93,12 +124,8 @@ enum err reply_read(struct opening *o)
 		mail = take_mail(o, text);
 	if (o->message_count + o->cleartext_count == 0)
 		add_candidates(o, text);
-	if (o->message_count + o->cleartext_count == 0 && mail != ERR_OK && mail != ERR_DATA)
-		e = mail;
-	else if (o->message_count + o->cleartext_count == 0)
-		e = err_fail(ERR_DATA, "there is no reply from a security authority in %s%s%s",
-		    str_equal(path, "-") ? "standard input" : path, o->damage != NULL ? ": " : "",
-		    o->damage != NULL ? o->damage : "");
+	if (o->message_count + o->cleartext_count == 0)
+		e = mail != ERR_OK && mail != ERR_DATA ? mail : nothing_found(o, path);
 out:
 	buf_free(&input);
 	return e;

@@ -144,7 +144,8 @@ static void test_shapes(void **state)
 static void test_refusal(void **state)
 {
 	static const char cleartext[] =
-	    "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nCountersign-Reply: 1\n";
+	    "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nCountersign-Reply: 1\n"
+	    "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n";
 	struct buf text = BUF_INIT;
 	struct options options;
 	struct opening o;
@@ -158,6 +159,29 @@ static void test_refusal(void **state)
 	assert_string_equal(buf_text(&o.cleartexts[0]), cleartext);
 	let_go(&o);
 	buf_free(&text);
+}
+
+/* What is there in part is not said to be absent. */
+static void test_damaged(void **state)
+{
+	static const char *const texts[] = {
+		"-----BEGIN PGP MESSAGE-----\n\nhF4D\n",
+		"-----BEGIN PGP MESSAGE-----\n\nnot base64!\n-----END PGP MESSAGE-----\n",
+		"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nCountersign-Reply: 1\n",
+		"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+		"Content-Type: application/vnd.countersign.reply\r\n\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct options options;
+		struct opening o;
+
+		assert_int_equal(receive(bytes_of_text(texts[i]), &o, &options), ERR_DATA);
+		if (strstr(err_text(), "damaged or incomplete") == NULL)
+			fail_msg("case %zu: %s", i, err_text());
+		let_go(&o);
+	}
 }
 
 static void test_nothing(void **state)
@@ -221,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_refusal),
+		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_opened_before),
 	};
