@@ -166,9 +166,10 @@ static bool apply_rule(struct work *w, const struct known *k, enum keyset_event 
 
 	if (rule->act == RULE_REFUSE)
 		return refuse(&w->refusal, rule->reason, NULL);
-	if (rule->act == RULE_DO && rule->next == KEYSET_SUPERSEDED &&
-	    k->state != KEYSET_SUPERSEDED && w->supersede_count < SUPERSEDES_MAX)
+	if (rule->act == RULE_DO && rule->next == KEYSET_SUPERSEDED) {
+		w->supersedes = mem_array(w->supersedes, w->supersede_count + 1, sizeof *w->supersedes);
 		w->supersedes[w->supersede_count++] = k->id;
+	}
 	return true;
 }
 
@@ -198,12 +199,20 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 					   : KEYSET_EVENT_ENROLL))
 			return false;
 	}
+	w->relies_on_signature = any_valid;
 	if (!any_active || any_valid || w->token->additional)
 		return true;
 	return refuse(
 	    &w->refusal, any_present ? REASON_SIGNATURE_INVALID : REASON_KEYSET_EXISTS, NULL);
 }
 
+static void add_to_picture(const struct known_list *list, struct buf *picture)
+{
+	for (size_t i = 0; i < list->count; i++)
+		buf_addf(picture, "%lld:%d ", (long long)list->all[i].id, (int)list->all[i].state);
+}
+
+/* Stored keys were imported to judge signatures; gpg would merge them with the key that is asked for. */
 static bool check_keysets(struct work *w, enum err *failed)
 {
 	struct known_list list = { .work = w };
@@ -211,8 +220,48 @@ static bool check_keysets(struct work *w, enum err *failed)
 
 	*failed = keyset_each(w->authority->store, w->address, false, know, &list);
 	good = *failed == ERR_OK && check_known(w, &list, failed);
+	add_to_picture(&list, &w->picture);
 	free(list.all);
-	return good;
+	if (good)
+		*failed = keyhome_reset(w->authority->home);
+	return good && *failed == ERR_OK;
+}
+
+enum err check_picture(struct work *w)
+{
+	struct known_list list = { .work = w };
+	struct keyset_row *row = NULL;
+	struct buf picture = BUF_INIT;
+	enum err rc = keyset_each(w->authority->store, w->address, false, know, &list);
+
+	add_to_picture(&list, &picture);
+	if (rc == ERR_OK)
+		rc = keyset_by_fingerprint(w->authority->store, w->facts->fingerprint, &row);
+	if (rc == ERR_OK && (!bytes_equal(buf_bytes(&picture), buf_bytes(&w->picture)) ||
+	                     (row && !str_equal(row->address, w->address))))
+		rc = err_fail(ERR_TEMPORARY, "raced: the keysets of %s have changed meanwhile", w->address);
+	keyset_row_free(&row);
+	buf_free(&picture);
+	free(list.all);
+	return rc;
+}
+
+/*
+ * P2.4 with P4.5: a signature allows an enrollment only if it covers the token and the key. What the encryption's signature covers is what was
+ * inside; what the body's covers is its text and its parts, not a subject, not Autocrypt, nothing outside of the encryption around it.
+ */
+static bool check_coverage(struct work *w)
+{
+	bool in_body = w->token_in_clear == (w->body == &w->message), covered;
+
+	if (!w->relies_on_signature || w->kind == WORK_CLIENT_REQUEST)
+		return true;
+	if (w->signature_of_body)
+		covered = in_body && w->token_in_text && !w->key_outside && w->key_origin != KEY_AUTOCRYPT;
+	else
+		covered = in_body && !w->key_outside;
+	return covered || refuse(&w->refusal, REASON_SIGNATURE_INVALID,
+	                      "The signature does not cover both the token and the key.");
 }
 
 /* ---- the key (P4.7) ---- */
@@ -299,7 +348,7 @@ static enum err check_request(struct work *w)
 		return refused(w);
 	}
 	if (!check_created(w) || !check_keyset_name(w) || !check_keysets(w, &failed) ||
-	    !take_key(w, &failed) || !check_other_person(w, &failed) || !check_deposit(w))
+	    !take_key(w, &failed) || !check_coverage(w) || !check_other_person(w, &failed) || !check_deposit(w))
 		return failed != ERR_OK ? failed : refused(w);
 	w->verdict = VERDICT_ENROLL;
 	return ERR_OK;

@@ -181,7 +181,7 @@ static void add_key(struct candidates *c, struct bytes found, struct addresses *
 }
 
 /* P3.4: the first origin that has a key decides; inside the encryption before outside. */
-static void collect(const struct work *w, struct addresses *a, struct candidates *c)
+static void collect(struct work *w, struct addresses *a, struct candidates *c)
 {
 	const struct message *places[] = { w->body, w->body == &w->message ? NULL : &w->message };
 	enum key_origin last = w->quoted_token ? KEY_IN_TEXT : KEY_AUTOCRYPT;
@@ -192,11 +192,16 @@ static void collect(const struct work *w, struct addresses *a, struct candidates
 			    armor_find(buf_bytes(&places[p]->keys[i].data), "PRIVATE KEY BLOCK"))
 				c->secret =
 				    true; /* wherever it stands, also behind a key that would do */
-	for (enum key_origin origin = KEY_ATTACHED; origin <= last && c->count == 0; origin++)
-		for (size_t p = 0; p < 2 && places[p]; p++)
+	for (enum key_origin origin = KEY_ATTACHED; origin <= last && c->count == 0; origin++) {
+		w->key_origin = origin;
+		for (size_t p = 0; p < 2 && places[p]; p++) {
+			size_t before = c->count;
 			for (size_t i = 0; i < places[p]->key_count; i++)
 				if (places[p]->keys[i].origin == origin)
 					add_key(c, buf_bytes(&places[p]->keys[i].data), a);
+			w->key_outside |= p == 1 && c->count > before;
+		}
+	}
 }
 
 /* The same key found twice is one key: gpg says by the fingerprint, and merges the copies. */
@@ -233,6 +238,7 @@ bool pick_plain_key(struct work *w, enum err *failed)
 	bool good;
 
 	addresses_of(w, &a);
+	w->key_outside = false;
 	collect(w, &a, &c);
 	if (c.secret)
 		good = refuse_secret(w);

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/journal.h"
 
@@ -52,7 +53,11 @@ static void work_rewind(struct work *w)
 	buf_free(&w->key);
 	key_facts_free(&w->facts);
 	keyset_row_free(&w->earlier);
+	buf_free(&w->picture);
+	free(w->supersedes);
+	w->supersedes = NULL;
 	w->supersede_count = 0;
+	w->relies_on_signature = w->signature_of_body = false;
 	w->refusal = (struct refusal){ 0 };
 	buf_free(&w->certified);
 	keyset_row_free(&w->fresh);

@@ -30,8 +30,6 @@ enum work_kind {
 	WORK_PLAIN_CONFIRMATION
 };
 
-#define SUPERSEDES_MAX 16
-
 struct work {
 	struct authority *authority;
 	int nursery; /* socket to the parser nursery */
@@ -59,6 +57,7 @@ struct work {
 	char *nonce;
 	bool quoted_token;   /* it stood in quoted text: Autocrypt is not enough (P3.2) */
 	bool token_in_clear; /* a plain mail's token stood outside of any encryption (P3.1) */
+	bool token_in_text;  /* it stood in a body, not in a subject */
 	bool automatic;      /* P4.2: never answered */
 	/* check */
 	struct token_row *token;
@@ -66,9 +65,14 @@ struct work {
 	char *keyset;   /* as stated, else by P3.3 */
 	struct buf key; /* the user's key, reduced, binary */
 	struct key_facts *facts;
-	size_t encryption;                  /* index into facts->subkeys */
-	struct keyset_row *earlier;         /* repeat, confirm: the keyset meant */
-	int64_t supersedes[SUPERSEDES_MAX]; /* keysets that end with this enrollment */
+	size_t encryption;          /* index into facts->subkeys */
+	enum key_origin key_origin; /* a plain mail's key, and whether it stood outside of the encryption */
+	bool key_outside;
+	bool signature_of_body;     /* the signature looked at was the body's, not the encryption's */
+	bool relies_on_signature;   /* P2.4: this enrollment is allowed by a signature */
+	struct keyset_row *earlier; /* repeat, confirm: the keyset meant */
+	struct buf picture;         /* the address's keysets and their states, as check saw them */
+	int64_t *supersedes;        /* keysets that end with this enrollment */
 	size_t supersede_count;
 	struct refusal refusal;
 	bool alarm; /* a used token with other content (P5.3) */
@@ -84,7 +88,7 @@ struct work {
 	enum outcome outcome;
 };
 
-/* The stages, one file each. ERR_OK: go on with w->verdict; passing faults defer the mail; others count as a failed attempt. */
+/* The stages, one file each. ERR_OK: go on with w->verdict; anything else defers the mail, and counts as a failed attempt unless it is an outage (outage.h). */
 CHECKED enum err stage_parse(struct work *w);
 CHECKED enum err stage_unseal(struct work *w);
 CHECKED enum err stage_read(struct work *w);

@@ -49,14 +49,14 @@ static bool look_in(struct work *w, struct bytes text)
 static bool look_in_new(struct work *w, const struct message *m)
 {
 	w->token_in_clear = m == &w->message;
-	return look_in(w, buf_bytes(&m->new_text)) ||
-	       (m->subject && look_in(w, bytes_of_text(m->subject)));
+	w->token_in_text = look_in(w, buf_bytes(&m->new_text));
+	return w->token_in_text || (m->subject && look_in(w, bytes_of_text(m->subject)));
 }
 
 static bool look_in_quoted(struct work *w, const struct message *m)
 {
 	w->token_in_clear = m == &w->message;
-	w->quoted_token = look_in(w, buf_bytes(&m->quoted_text));
+	w->token_in_text = w->quoted_token = look_in(w, buf_bytes(&m->quoted_text));
 	return w->quoted_token;
 }
 

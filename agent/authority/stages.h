@@ -4,8 +4,19 @@
 
 #include "pipeline.h"
 
+/* What compose and commit agree on: marks of alarms that are sent once a day. */
+#define ALARM_SECONDS 86400
+#define QUARANTINE_ALARM_MARK "alarm:quarantine"
+static inline char *repeat_alarm_mark(const struct work *w)
+{
+	return str_printf("alarm:repeat:%s", w->address);
+}
+
 /* Parses in a fresh confined process; as nursery_parse. */
 CHECKED enum err work_parse(struct work *w, struct bytes mail, bool truncated, struct message *out);
+
+/* Inside the transaction: ERR_TEMPORARY "raced" if the address's keysets, or whose the key is, are not what check saw. */
+CHECKED enum err check_picture(struct work *w);
 
 /* The user's key out of a plain mail (P3.4): fills w->key and w->facts, or the refusal (false). *failed_out: a fault of ours instead. */
 CHECKED bool pick_plain_key(struct work *w, enum err *failed_out);

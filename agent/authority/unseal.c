@@ -32,34 +32,47 @@ static enum err parse_inner(struct work *w)
 	return rc;
 }
 
-/* What mail systems leave in armor (P2.6) our reader undoes and gpg does not; what that can't read is left to gpg. */
-static void dearmor(struct buf *message)
+/* Only what our own readers understood reaches gpg: armor undone (P2.6), packets looked at one by one. */
+static enum err make_plain_sealed(struct buf *message)
 {
-	struct buf binary = BUF_INIT;
+	struct buf binary = BUF_INIT, sealed = BUF_INIT;
+	enum err rc = ERR_OK;
 
-	if (armor_read(buf_bytes(message), "MESSAGE", &binary, NULL) == ERR_OK) {
-		buf_clear(message);
-		buf_add(message, binary.data, binary.len);
-	}
+	if (armor_find(buf_bytes(message), "MESSAGE"))
+		rc = armor_read(buf_bytes(message), "MESSAGE", &binary, NULL);
+	else
+		buf_add(&binary, message->data, message->len);
+	if (rc == ERR_OK)
+		rc = packets_sealed(buf_bytes(&binary), &sealed);
+	buf_clear(message);
+	buf_add(message, sealed.data, sealed.len);
 	buf_free(&binary);
+	buf_free(&sealed);
+	return rc;
+}
+
+/* An encryption that can't be opened: nobody can be answered. */
+static enum err give_up(struct work *w)
+{
+	if (w->automatic)
+		return work_ignore(w, "an automatic mail with an encryption that can't be opened");
+	if (w->message.truncated)
+		return work_quarantine(w, "encrypted, and larger than the limit: %s", err_text());
+	return work_quarantine(w, "%s", err_text());
 }
 
 enum err stage_unseal(struct work *w)
 {
+	struct signatures ignored; /* whose they are is known only when the key is there: work_signed_by */
+
 	if (w->message.encrypted.len == 0)
 		return ERR_OK;
-	dearmor(&w->message.encrypted);
-	struct signatures
-	    ignored; /* whose they are is known only when the key is there: work_signed_by */
 	w->opened.secret = true;
-	enum err rc = keyhome_decrypt(
-	    w->authority->home, buf_bytes(&w->message.encrypted), &w->opened, &ignored);
-	if (rc == ERR_DATA && w->message.truncated)
-		return work_quarantine(w, "encrypted, and larger than the limit: %s", err_text());
-	if (rc == ERR_DATA && w->automatic)
-		return work_ignore(w, "an automatic mail with an encryption that can't be opened");
+	enum err rc = make_plain_sealed(&w->message.encrypted);
+	if (rc == ERR_OK)
+		rc = keyhome_decrypt(w->authority->home, buf_bytes(&w->message.encrypted), &w->opened, &ignored);
 	if (rc == ERR_DATA)
-		return work_quarantine(w, "%s", err_text());
+		return give_up(w);
 	if (rc != ERR_OK)
 		return rc;
 	w->was_encrypted = true;
@@ -82,8 +95,10 @@ enum err work_signed_by(
 	key_facts_free(&facts);
 	if (rc != ERR_OK)
 		return rc;
-	/* Only one signature over all of it counts (P4.5): the encryption's own, or the body's. */
-	if (m->signed_bytes.len > 0 && m->signed_whole) {
+	/* Only one signature over all of it counts (P4.5): the encryption's own, or the body's. A client's lines have no body. */
+	if (w->kind != WORK_CLIENT_REQUEST && w->kind != WORK_CLIENT_CONFIRMATION && m->signed_bytes.len > 0 &&
+	    m->signed_whole) {
+		w->signature_of_body = true;
 		rc = keyhome_verify(w->authority->home, buf_bytes(&m->signed_bytes),
 		    buf_bytes(&m->signature), NULL, &signatures);
 	} else if (w->was_encrypted) {

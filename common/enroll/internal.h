@@ -49,4 +49,11 @@ bool text_begins(struct bytes text, const char *prefix);
  * NULL unless exactly 26 symbols are there, with marks anywhere between. malloc'ed. */
 char *nonce_canonical(struct bytes text);
 
+struct packet { /* of OpenPGP (RFC 4880 4.2) */
+	unsigned tag;
+	struct bytes whole, body;
+};
+/* Takes the next packet off *rest; false at the end, and with *bad_out set where there is none, or one of partial or indeterminate length. */
+bool packet_next(struct bytes *rest, struct packet *out, bool *bad_out);
+
 #endif

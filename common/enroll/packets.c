@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "enroll/internal.h"
+
 enum packet_tag { /* RFC 4880 4.3 */
 	PACKET_SIGNATURE = 2,
 	PACKET_SECRET_KEY = 5,
@@ -26,11 +28,6 @@ enum subpacket_type { SUBPACKET_ISSUER = 16, SUBPACKET_EMBEDDED = 32, SUBPACKET_
 #define KEY_ID_SIZE 8
 #define ISSUERS_MAX \
 	64 /* different ones that the subkeys' bindings may name; beyond it all signatures stay */
-
-struct packet {
-	unsigned tag;
-	struct bytes whole, body;
-};
 
 static struct bytes tail(struct bytes b, size_t from)
 {
@@ -70,8 +67,7 @@ static size_t old_length(unsigned head, struct bytes at, size_t *length_out)
 	return octets;
 }
 
-/* Takes the next packet off *rest; false at the end, and with *bad_out set where there is no packet. */
-static bool packet_next(struct bytes *rest, struct packet *out, bool *bad_out)
+bool packet_next(struct bytes *rest, struct packet *out, bool *bad_out)
 {
 	*bad_out = false;
 	if (!rest->len)

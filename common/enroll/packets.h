@@ -37,4 +37,12 @@ bool packets_key_at(struct bytes binary, size_t n, struct bytes *out);
  */
 CHECKED enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context), void *context, struct buf *out);
 
+
+/*
+ * An encrypted message as it may be handed to gpg: public-key session keys (tag 1) of the forms that RSA and Curve25519 have, at most 16, then one
+ * integrity-protected packet (tag 18) that ends where the message ends. Appends it to `out` without the session keys of other forms, and without those
+ * for passwords: gpg-agent writes past a buffer for a short ECDH point, and gpg would work through any number of them. ERR_DATA with a sentence.
+ */
+CHECKED enum err packets_sealed(struct bytes binary, struct buf *out);
+
 #endif

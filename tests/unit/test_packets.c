@@ -457,9 +457,122 @@ static void test_reduce_refused(void **state)
 	}
 }
 
+/* One session key packet: version 3, key ID, ECDH, a number of `bits` with `bytes` bytes that begins with 0x40, then a wrapped key. */
+static void add_session(struct buf *out, unsigned algorithm, unsigned bits, size_t bytes, size_t wrapped)
+{
+	struct buf body = BUF_INIT;
+
+	buf_add(&body, "\3ABCDEFGH", 9);
+	buf_add_byte(&body, (int)algorithm);
+	buf_add_byte(&body, (int)(bits >> 8));
+	buf_add_byte(&body, (int)(bits & 255));
+	for (size_t i = 0; i < bytes; i++)
+		buf_add_byte(&body, i ? 0x11 : 0x40);
+	if (algorithm == 18) {
+		buf_add_byte(&body, (int)wrapped);
+		for (size_t i = 0; i < wrapped; i++)
+			buf_add_byte(&body, 0x22);
+	}
+	buf_add_byte(out, 0xC1);
+	if (body.len >= 192) {
+		buf_add_byte(out, (int)(192 + ((body.len - 192) >> 8)));
+		buf_add_byte(out, (int)((body.len - 192) & 255));
+	} else {
+		buf_add_byte(out, (int)body.len);
+	}
+	buf_add(out, body.data, body.len);
+	buf_free(&body);
+}
+
+static const char protected_data[] = "\xD2\x05\x01zzzz";
+#define DATA protected_data, sizeof protected_data - 1
+
+static void what_may_reach_gpg(void **state)
+{
+	static const struct {
+		unsigned algorithm, bits;
+		size_t bytes, wrapped;
+		bool kept;
+	} cases[] = {
+		{ 18, 263, 33, 48, true }, { 18, 263, 33, 40, true }, { 18, 7, 1, 48, false }, { 18, 263, 1, 48, false },
+		{ 18, 255, 32, 48, false }, { 18, 264, 33, 48, false }, { 1, 2047, 256, 0, true }, { 1, 2047, 255, 0, false },
+		{ 1, 0, 0, 0, false }, { 16, 2047, 256, 0, false }, { 22, 263, 33, 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buf in = BUF_INIT, out = BUF_INIT;
+		add_session(&in, cases[i].algorithm, cases[i].bits, cases[i].bytes, cases[i].wrapped);
+		buf_add(&in, DATA);
+		assert_int_equal(packets_sealed(buf_bytes(&in), &out), cases[i].kept ? ERR_OK : ERR_DATA);
+		if (cases[i].kept)
+			assert_true(bytes_equal(buf_bytes(&in), buf_bytes(&out)));
+		buf_free(&in);
+		buf_free(&out);
+	}
+}
+
+static void odd_session_keys_are_left_out(void **state)
+{
+	struct buf good = BUF_INIT, in = BUF_INIT, out = BUF_INIT;
+
+	(void)state;
+	add_session(&good, 18, 263, 33, 48);
+	buf_add(&good, DATA);
+	buf_add(&in, "\xC3\x04pass", 6); /* for a password */
+	add_session(&in, 18, 7, 1, 48);
+	add_session(&in, 18, 263, 33, 48);
+	buf_add(&in, DATA);
+	assert_int_equal(packets_sealed(buf_bytes(&in), &out), ERR_OK);
+	assert_true(bytes_equal(buf_bytes(&good), buf_bytes(&out)));
+	/* Cut anywhere, or with anything behind it, it is refused. */
+	for (size_t len = 0; len < good.len; len++) {
+		buf_clear(&out);
+		assert_int_equal(packets_sealed(bytes_of(good.data, len), &out), ERR_DATA);
+	}
+	buf_add_byte(&good, 0xC1);
+	assert_int_equal(packets_sealed(buf_bytes(&good), &out), ERR_DATA);
+	buf_free(&good);
+	buf_free(&in);
+	buf_free(&out);
+}
+
+static void no_more_than_sixteen(void **state)
+{
+	(void)state;
+	for (int n = 15; n <= 18; n++) {
+		struct buf in = BUF_INIT, out = BUF_INIT;
+		for (int i = 0; i < n; i++)
+			add_session(&in, 18, 263, 33, 48);
+		buf_add(&in, DATA);
+		assert_int_equal(packets_sealed(buf_bytes(&in), &out), n <= 16 ? ERR_OK : ERR_DATA);
+		buf_free(&in);
+		buf_free(&out);
+	}
+}
+
+static void data_in_chunks(void **state)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT;
+
+	(void)state;
+	add_session(&in, 18, 263, 33, 48);
+	buf_add(&in, "\xD2\xE2" "abcd" "\xE1" "ef" "\x03xyz", 1 + 5 + 3 + 4); /* four bytes, two, then three to the end */
+	assert_int_equal(packets_sealed(buf_bytes(&in), &out), ERR_OK);
+	in.len--;
+	buf_clear(&out);
+	assert_int_equal(packets_sealed(buf_bytes(&in), &out), ERR_DATA);
+	buf_free(&in);
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_may_reach_gpg),
+		cmocka_unit_test(odd_session_keys_are_left_out),
+		cmocka_unit_test(no_more_than_sixteen),
+		cmocka_unit_test(data_in_chunks),
 		cmocka_unit_test(test_armor_mangled),
 		cmocka_unit_test(test_armor_padding),
 		cmocka_unit_test(test_armor_write),
