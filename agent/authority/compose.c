@@ -8,6 +8,7 @@
 #include "enroll/packets.h"
 #include "enroll/reply.h"
 #include "pipeline.h"
+#include "stages.h"
 
 #define SUBJECT "Reply from the Security Authority"
 #define REPLY_TYPE "application/vnd.countersign.reply"
@@ -211,7 +212,7 @@ static enum err compose_repeat(struct work *w)
 {
 	struct envelope_header header;
 	struct outbox_row *row =
-	    begin_letter(w, OUTBOX_NOTICE, w->earlier->reply_message_id, &header);
+	    begin_letter(w, OUTBOX_REPEAT, w->earlier->reply_message_id, &header);
 
 	return wrap_sealed(w, &header, w->earlier, &row->mail);
 }
@@ -236,6 +237,26 @@ static void refusal_fields(const struct work *w, struct buf *out)
 	memcpy(reply.authority, w->authority->fingerprint, sizeof reply.authority);
 	reply_write(&reply, out);
 	reply_free(&reply);
+}
+
+/* P5.3, once a day per address: the mails behind it can be sent again without end. */
+static enum err add_repeat_alarm(struct work *w)
+{
+	struct notice notice = {
+		.event = NOTICE_REPEAT_ALARM, .address = w->address, .actor = "the agent"
+	};
+	char *mark = repeat_alarm_mark(w);
+	bool due = false;
+	enum err rc = mark_is_due(w->authority->store, mark, w->now, ALARM_SECONDS, &due);
+
+	if (rc == ERR_OK && due)
+		rc = letters_add_notice(w->authority, &notice, w->now, &w->letters);
+	if (rc == ERR_OK && due)
+		rc = letters_add_alarm(w->authority, "A used token was tried again",
+		    "A used token was tried again, with another request. It was refused.\nWhose it was is in the log: countersignctl log --since 1d",
+		    w->now, &w->letters);
+	str_free(&mark);
+	return rc;
 }
 
 /* P6.5: signed as a whole, and the attachment again by itself, so that a saved attachment can be verified alone. */
@@ -266,31 +287,28 @@ static enum err compose_refusal(struct work *w)
 		struct outbox_row *row = begin_letter(w, OUTBOX_REFUSAL, NULL, &header);
 		rc = letters_write_signed(w->authority, &header, &whole, &row->mail);
 	}
-	if (rc == ERR_OK && w->alarm) {
-		struct notice notice = {
-			.event = NOTICE_REPEAT_ALARM, .address = w->address, .actor = "the agent"
-		};
-		rc = letters_add_notice(w->authority, &notice, w->now, &w->letters);
-		if (rc == ERR_OK)
-			rc = letters_add_alarm(w->authority, "A used token was tried again",
-			    "A used token was tried again, with another request. It was refused.\nWhose it was is in the log: countersignctl log --since 1d",
-			    w->now, &w->letters);
-	}
+	if (rc == ERR_OK && w->alarm)
+		rc = add_repeat_alarm(w);
 	buf_free(&text);
 	buf_free(&fields);
 	buf_free(&signed_fields);
 	return rc;
 }
 
-/* An administrator is told; commit sends it once a day. */
+/* An administrator is told, once a day; commit has the last word on that. */
 static enum err compose_alarm(struct work *w)
 {
 	struct buf text = BUF_INIT;
+	bool due = false;
+	enum err rc =
+	    mark_is_due(w->authority->store, QUARANTINE_ALARM_MARK, w->now, ALARM_SECONDS, &due);
 
+	if (rc != ERR_OK || !due)
+		return rc;
 	buf_addf(&text,
 	    "A mail could not be processed and is kept for you to look at: %s.\n\n    countersignctl quarantine list\n",
 	    w->why);
-	enum err rc = letters_add_alarm(
+	rc = letters_add_alarm(
 	    w->authority, "A mail is in quarantine", buf_text(&text), w->now, &w->letters);
 	buf_free(&text);
 	return rc;

@@ -8,6 +8,7 @@
 
 #define DAY_SECONDS 86400
 #define HOUR_SECONDS 3600
+#define NOTICES_PER_MAIL 4 /* to an address in a day, for each refusal that it may get */
 
 void letters_header(const struct authority *authority, const char *to, const char *subject,
     int64_t now, struct envelope_header *out, char **message_id_out)
@@ -282,31 +283,46 @@ enum err letters_add_alarm(struct authority *authority, const char *subject, con
 
 /* ---- into the outbox ---- */
 
-/* P6.7 */
+/*
+ * P6.7. Each kind has its own budget, and notices none in all: whoever has a copy of an old mail can cause
+ * refusals and repeats as he likes, and must not silence a notice with them.
+ */
 static enum err is_capped(
     struct authority *authority, const struct outbox_row *row, int64_t now, bool *out)
 {
-	int64_t day = 0, hour = 0;
+	int64_t most = authority->conf->limits.mails_per_address_day, day = 0, hour[2] = { 0, 0 };
+	struct store *store = authority->store;
 	enum err e;
 
 	*out = false;
-	if (row->kind != OUTBOX_REFUSAL && row->kind != OUTBOX_NOTICE)
+	if (row->kind == OUTBOX_REPLY || row->kind == OUTBOX_ALARM)
 		return ERR_OK;
-	if ((e = outbox_count(authority->store, row->recipient, now - DAY_SECONDS, &day)) ||
-	    (e = outbox_count(authority->store, NULL, now - HOUR_SECONDS, &hour)))
+	e = outbox_count(store, row->kind, row->recipient, now - DAY_SECONDS, &day);
+	if (row->kind == OUTBOX_NOTICE) {
+		*out = day >= NOTICES_PER_MAIL * most;
 		return e;
-	*out = day >= authority->conf->limits.mails_per_address_day ||
-	       hour >= authority->conf->limits.mails_per_hour;
-	return ERR_OK;
+	}
+	if (!e && !(e = outbox_count(store, OUTBOX_REFUSAL, NULL, now - HOUR_SECONDS, &hour[0])))
+		e = outbox_count(store, OUTBOX_REPEAT, NULL, now - HOUR_SECONDS, &hour[1]);
+	*out = day >= most || hour[0] + hour[1] >= authority->conf->limits.mails_per_hour;
+	return e;
+}
+
+enum err letters_are_capped(
+    struct authority *authority, const struct letters *letters, int64_t now, bool *out)
+{
+	*out = false;
+	return letters->count ? is_capped(authority, &letters->rows[0], now, out) : ERR_OK;
 }
 
 /* Inside a transaction no gpg may run, so this one alarm is not signed. */
 static enum err tell_capped(struct authority *authority, int64_t now)
 {
 	static const char text[] =
-	    "More refusals and notices are due than may be sent (limits mails-per-address-day and "
-	    "mails-per-hour).\n"
-	    "What was left out is in the log: countersignctl log --since 1d\n";
+	    "More refusals, repeated replies or notices are due than may be sent (limits "
+	    "mails-per-address-day and mails-per-hour).\n"
+	    "To whom none are sent is in the log: countersignctl log --since 1d\n"
+	    "How many were left out: countersignctl status\n";
 	struct part part = { .type = "text/plain", .body = bytes_of_text(text) };
 	char *const *to = authority->conf->notify.administrators;
 	enum err e = ERR_OK;
@@ -327,25 +343,36 @@ static enum err tell_capped(struct authority *authority, int64_t now)
 	return e;
 }
 
+/* The log keeps for ever, so what strangers can repeat without end is one entry a day there. */
+static enum err log_left_out(struct authority *authority, const struct outbox_row *row, int64_t now)
+{
+	const char *kind = row->kind == OUTBOX_REFUSAL  ? "refusal"
+			   : row->kind == OUTBOX_REPEAT ? "repeat"
+							: "notice";
+	char *detail = str_printf("kind=%s", kind);
+	char *mark = str_printf("left-out:%s:%s", kind, row->recipient);
+	bool first = false;
+	enum err e = mark_once(authority->store, mark, now, DAY_SECONDS, &first);
+
+	if (!e && first)
+		e = audit_add(
+		    authority->store, now, "agent", "mail-left-out", row->recipient, detail, NULL);
+	str_free(&mark);
+	str_free(&detail);
+	return e;
+}
+
 static enum err leave_out(struct authority *authority, const struct outbox_row *row, int64_t now)
 {
-	const char *kind = row->kind == OUTBOX_REFUSAL ? "refusal" : "notice";
-	char *detail = str_printf("kind=%s", kind);
 	bool first = false;
 	enum err e;
 
 	if ((e = counter_add(authority->store, "capped", 1)) ||
-	    (e = audit_add(
-		 authority->store, now, "agent", "mail-left-out", row->recipient, detail, NULL)) ||
-	    (e = mark_once(authority->store, "alarm:cap", now, DAY_SECONDS, &first)))
-		goto out;
-	if (first) {
-		journal_warning("mails are left out: more than the limits allow");
-		e = tell_capped(authority, now);
-	}
-out:
-	str_free(&detail);
-	return e;
+	    (e = log_left_out(authority, row, now)) ||
+	    (e = mark_once(authority->store, "alarm:cap", now, DAY_SECONDS, &first)) || !first)
+		return e;
+	journal_warning("mails are left out: more than the limits allow");
+	return tell_capped(authority, now);
 }
 
 enum err letters_insert(struct authority *authority, const struct letters *letters, int64_t now)
@@ -363,16 +390,21 @@ enum err letters_insert(struct authority *authority, const struct letters *lette
 	return e;
 }
 
-void letters_free(struct letters *letters)
+void letters_cut(struct letters *letters, size_t count)
 {
-	for (size_t i = 0; i < letters->count; i++) {
-		struct outbox_row *row = &letters->rows[i];
+	while (letters->count > count) {
+		struct outbox_row *row = &letters->rows[--letters->count];
 
 		str_free(&row->sender);
 		str_free(&row->recipient);
 		str_free(&row->message_id);
 		str_free(&row->last_error);
 		buf_free(&row->mail);
+		*row = (struct outbox_row){ 0 };
 	}
-	memset(letters, 0, sizeof *letters);
+}
+
+void letters_free(struct letters *letters)
+{
+	letters_cut(letters, 0);
 }

@@ -39,10 +39,15 @@ CHECKED enum err letters_add_notice(
 /* A signed text to administrators (quarantine, alarms). Runs gpg. */
 CHECKED enum err letters_add_alarm(struct authority *authority, const char *subject,
     const char *text, int64_t now, struct letters *out);
-/* Inside a transaction. Refusals and notices above the caps of P6.7 are left out, with one alarm
- * mark a day; auditors' copies always go. */
+/* Inside a transaction. What is above the caps of P6.7 is left out and counted, with one log entry per
+ * address and kind and one alarm a day; auditors' copies always go. */
 CHECKED enum err letters_insert(
     struct authority *authority, const struct letters *letters, int64_t now);
+/* Would letters_insert leave out the first of them? */
+CHECKED enum err letters_are_capped(
+    struct authority *authority, const struct letters *letters, int64_t now, bool *out);
+/* Drops all but the first `count`. */
+void letters_cut(struct letters *letters, size_t count);
 void letters_free(struct letters *letters);
 
 /* "Thu, …" header of an outgoing mail of the authority filled in: from, date, fresh Message-ID

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 #define WELL_KNOWN ".well-known"
 #define FAILING_SINCE "publish-failing-since"
 #define CARD_BYTES_MAX (1u << 20)
+#define PUBLISH_LOCK "publish.lock"
+#define PUBLISH_LOCK_MS 10000
+#define PUBLISH_LOCK_STEP_MS 20
 
 /* What is published is for everybody, whatever the umask. */
 static enum err open_to_all(const char *path, mode_t mode)
@@ -159,8 +163,8 @@ static enum err publish_authority(struct authority *authority, const char *direc
 /* P2.7. No signature is like another, so the file is written again only when what it says changes. */
 static enum err publish_card(struct authority *authority, const char *directory)
 {
-	char *path = str_printf("%s/%s/countersign/%s/authority-card.asc", directory, WELL_KNOWN,
-	    authority->domain);
+	char *path = str_printf(
+	    "%s/%s/countersign/%s/authority-card.asc", directory, WELL_KNOWN, authority->domain);
 	struct buf there = BUF_INIT, card = BUF_INIT;
 	enum err e = ERR_OK;
 
@@ -176,14 +180,16 @@ out:
 	return e;
 }
 
+/* *done_out false: the keyset has changed while its entry was written, and is due once more. */
 static enum err mark_published(
-    struct authority *authority, const struct keyset_row *row, int64_t now)
+    struct authority *authority, const struct keyset_row *row, int64_t now, bool *done_out)
 {
 	char *detail = str_printf("fingerprint=%s", row->fingerprint);
 	struct store *store = authority->store;
 	enum err e = store_begin(store);
 
-	if (!e && !(e = keyset_published(store, row->id, now)) &&
+	*done_out = false;
+	if (!e && !(e = keyset_published(store, row, now, done_out)) && *done_out &&
 	    !(e = audit_add(store, now, "agent", "published", row->address, detail, NULL)))
 		e = store_commit(store);
 	store_rollback(store);
@@ -191,23 +197,68 @@ static enum err mark_published(
 	return e;
 }
 
+/* One keyset that is due, above *after; *found_out false: none is. */
+static enum err publish_next(struct authority *authority, const char *directory, int64_t now,
+    int64_t *after, bool *found_out, int64_t *count_out)
+{
+	struct keyset_row *row = NULL;
+	bool done = false;
+	int64_t id = 0;
+	enum err e = keyset_publish_due(authority->store, *after, &id, &row);
+
+	*found_out = id != 0;
+	if (!e && row && !(e = publish_address(authority, directory, row->address, now)))
+		e = mark_published(authority, row, now, &done);
+	*count_out += done;
+	if (e)
+		*after = id;
+	keyset_row_free(&row);
+	return e;
+}
+
+/* A damaged row is left due and told of; it holds up nothing else. */
+static enum err publish_rest(
+    struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
+{
+	enum err e = ERR_OK, damage = ERR_OK;
+	char *why = NULL;
+	int64_t after = 0;
+	bool found = true;
+
+	while (found && (e == ERR_OK || e == ERR_DATA)) {
+		e = publish_next(authority, directory, now, &after, &found, count_out);
+		if (e == ERR_DATA && !damage) {
+			damage = e;
+			why = str_dup(err_text());
+		}
+	}
+	if (e == ERR_OK || e == ERR_DATA)
+		e = publish_card(authority, directory);
+	if (!e && damage)
+		e = err_fail(damage, "%s", why);
+	str_free(&why);
+	return e;
+}
+
 static enum err publish_into(
     struct authority *authority, const char *directory, int64_t now, int64_t *count_out)
 {
-	struct keyset_row *row = NULL;
+	enum err e = publish_authority(authority, directory);
+
+	return e ? e : publish_rest(authority, directory, now, count_out);
+}
+
+/* Two publishers at once could write an older key over a newer one. */
+static enum err lock_publishing(struct authority *authority, int *fd_out)
+{
+	char *path = path_join(authority->conf->authority.state_directory, PUBLISH_LOCK);
+	int64_t end = when_monotonic_ms() + PUBLISH_LOCK_MS;
 	enum err e;
 
-	if ((e = publish_authority(authority, directory)))
-		return e;
-	while (!(e = keyset_publish_due(authority->store, &row)) && row) {
-		if (!(e = publish_address(authority, directory, row->address, now)))
-			e = mark_published(authority, row, now);
-		keyset_row_free(&row);
-		if (e)
-			return e;
-		(*count_out)++;
-	}
-	return e ? e : publish_card(authority, directory);
+	while ((e = file_lock(path, fd_out)) == ERR_TEMPORARY && when_monotonic_ms() < end)
+		(void)poll(NULL, 0, PUBLISH_LOCK_STEP_MS);
+	str_free(&path);
+	return e;
 }
 
 enum err publish_failing_since(struct authority *authority, int64_t *since_out)
@@ -243,12 +294,17 @@ enum err publish_due(struct authority *authority, int64_t now, int64_t *count_ou
 {
 	const char *directory = authority->conf->wkd.directory;
 	char *why;
+	int lock = -1;
 	enum err e;
 
 	*count_out = 0;
 	if (!*directory)
 		return note_outcome(authority, false, now);
-	if (!(e = publish_into(authority, directory, now, count_out)))
+	if ((e = lock_publishing(authority, &lock)))
+		return e;
+	e = publish_into(authority, directory, now, count_out);
+	close(lock);
+	if (!e)
 		return note_outcome(authority, false, now);
 	why = str_dup(err_text());
 	if (note_outcome(authority, true, now))

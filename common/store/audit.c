@@ -6,7 +6,6 @@
 #include "base/wire.h"
 #include "internal.h"
 
-#define CLOCK_SLACK_SECONDS 300 /* I13 */
 #define HEAD "log-head"
 #define HEAD_SIZE (20 + 1 + 2 * HASH_BYTES + 1)
 
@@ -247,11 +246,13 @@ enum err audit_add(struct store *store, int64_t now, const char *actor, const ch
 		*head_out_or_null = (struct audit_entry){ 0 };
 	if ((e = newest(store, &number, &at, previous)))
 		return e;
-	if (now < at - CLOCK_SLACK_SECONDS)
+	if (now < at - CLOCK_SLACK_SECONDS) {
+		store->hindered = true;
 		return store_spoil(
 		    store, err_fail(ERR_TEMPORARY,
 			       "the clock is behind the last committed time by %lld seconds",
 			       (long long)(at - now)));
+	}
 	if (address) {
 		if ((e = person_need(store, address, &person)))
 			return e;

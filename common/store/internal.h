@@ -10,6 +10,8 @@
 #include "secret/secret.h"
 #include "store/store.h"
 
+#define CLOCK_SLACK_SECONDS 300 /* I13 */
+
 struct prepared {
 	const char *sql;
 	sqlite3_stmt *stmt;
@@ -20,6 +22,7 @@ struct store {
 	char *path;
 	bool failed;  /* I12: an I/O error was seen; nothing more on this handle */
 	bool spoiled; /* a write of this transaction failed: it must not be committed */
+	bool hindered; /* store_hindered */
 	struct prepared *prepared;
 	size_t prepared_count;
 };

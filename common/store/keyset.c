@@ -245,16 +245,29 @@ enum err keyset_confirm(struct store *store, int64_t id, int64_t now)
 	return e;
 }
 
-enum err keyset_published(struct store *store, int64_t id, int64_t now)
+/* Does what decides about publication stand as it was read? */
+static bool unchanged(const struct keyset_row *read, const struct keyset_row *now)
+{
+	return read->confirmed == now->confirmed && read->superseded == now->superseded &&
+	       read->revoked == now->revoked && read->preferred == now->preferred &&
+	       read->certified_until == now->certified_until &&
+	       bytes_equal(buf_bytes(&read->key), buf_bytes(&now->key));
+}
+
+enum err keyset_published(
+    struct store *store, const struct keyset_row *read, int64_t now, bool *done_out)
 {
 	static const char sql[] =
 	    "UPDATE keyset SET published = iif(confirmed > 0 AND " LIVE ", ?, 0),"
 	    " publish_due = 0 WHERE id = ?";
 	struct keyset_row *row = NULL;
-	enum err e = fetch_to_change(store, id, false, &row);
+	enum err e = fetch_to_change(store, read->id, false, &row);
 
+	*done_out = !e && unchanged(read, row);
+	if (*done_out)
+		e = change(store, sql, now, read->id);
 	keyset_row_free(&row);
-	return e ? e : change(store, sql, now, id);
+	return e;
 }
 
 /* Takes the preference from every keyset of the address. */
@@ -306,12 +319,18 @@ enum err keyset_to_publish(
 	return fits(store, str_equal((*out)->address, address), out);
 }
 
-enum err keyset_publish_due(struct store *store, struct keyset_row **out)
+enum err keyset_publish_due(
+    struct store *store, int64_t after, int64_t *id_out, struct keyset_row **out)
 {
-	struct query q =
-	    query_open(store, SELECT_KEYSET " WHERE publish_due = 1 ORDER BY id LIMIT 1");
+	struct query q = query_open(
+	    store, "SELECT id FROM keyset WHERE publish_due = 1 AND id > ? ORDER BY id LIMIT 1");
+	enum err e;
 
-	return fetch(&q, out);
+	*out = NULL;
+	query_put_int(&q, after);
+	*id_out = query_row(&q) ? query_int(&q) : 0;
+	e = query_end(&q);
+	return e || !*id_out ? e : keyset_by_id(store, *id_out, out);
 }
 
 void keyset_row_free(struct keyset_row **row)

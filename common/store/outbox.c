@@ -11,7 +11,7 @@
 #define WAITING "sent = 0 AND failed = 0"
 
 static const char seal[] = SEAL("outbox", COLUMNS, "number");
-static const char *const kinds[] = { "reply", "refusal", "notice", "alarm" };
+static const char *const kinds[] = { "reply", "repeat", "refusal", "notice", "alarm" };
 
 void outbox_id_make(char out[27])
 {
@@ -350,17 +350,15 @@ enum err outbox_each(struct store *store, bool only_waiting,
 	return numbers_end(&numbers, e);
 }
 
-enum err outbox_count(struct store *store, const char *recipient, int64_t since, int64_t *count_out)
+enum err outbox_count(struct store *store, enum outbox_kind kind, const char *recipient,
+    int64_t since, int64_t *count_out)
 {
-	struct query q = query_open(store,
-	    recipient ? "SELECT count(*) FROM outbox WHERE kind IN ('refusal', 'notice') AND "
-			"created >= ? AND recipient = ?"
-		      : "SELECT count(*) FROM outbox WHERE kind IN ('refusal', 'notice') AND "
-			"created >= ?");
+	struct query q = query_open(store, "SELECT count(*) FROM outbox WHERE kind = ?1 AND "
+					   "created >= ?2 AND (?3 IS NULL OR recipient = ?3)");
 
+	query_put_text(&q, kinds[kind]);
 	query_put_int(&q, since);
-	if (recipient)
-		query_put_text(&q, recipient);
+	query_put_text(&q, recipient);
 	return one_number(&q, count_out);
 }
 

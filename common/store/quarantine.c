@@ -61,14 +61,29 @@ enum err mark_once(
 {
 	static const char sql[] =
 	    "INSERT INTO mark (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO "
-	    "UPDATE SET at = excluded.at WHERE at <= ?2 - ?3 RETURNING 1";
+	    "UPDATE SET at = excluded.at WHERE at <= ?2 - ?3 OR at > ?2 + ?4 RETURNING 1";
 	struct query q = query_open(store, sql);
 
 	query_put_text(&q, name);
 	query_put_int(&q, now);
 	query_put_int(&q, seconds);
+	query_put_int(&q, CLOCK_SLACK_SECONDS);
 	*first_out = query_row(&q);
 	return query_run(&q);
+}
+
+enum err mark_is_due(
+    struct store *store, const char *name, int64_t now, int64_t seconds, bool *due_out)
+{
+	struct query q = query_open(
+	    store, "SELECT 1 FROM mark WHERE name = ?1 AND at > ?2 - ?3 AND at <= ?2 + ?4");
+
+	query_put_text(&q, name);
+	query_put_int(&q, now);
+	query_put_int(&q, seconds);
+	query_put_int(&q, CLOCK_SLACK_SECONDS);
+	*due_out = !query_row(&q);
+	return query_end(&q);
 }
 
 enum err counter_add(struct store *store, const char *name, int64_t by)
@@ -178,6 +193,14 @@ enum err quarantine_each(struct store *store,
 		quarantine_row_free(&row);
 	}
 	return numbers_end(&ids, e);
+}
+
+enum err quarantine_count(struct store *store, int64_t *count_out)
+{
+	struct query q = query_open(store, "SELECT count(*) FROM quarantine");
+
+	*count_out = query_row(&q) ? query_int(&q) : 0;
+	return query_end(&q);
 }
 
 enum err quarantine_drop(struct store *store, int64_t id)

@@ -92,7 +92,7 @@ CREATE UNIQUE INDEX keyset_preferred ON keyset (address) WHERE preferred = 1;
 CREATE TABLE outbox (
 	number INTEGER PRIMARY KEY AUTOINCREMENT CHECK (number > 0),
 	id TEXT NOT NULL UNIQUE CHECK (length(id) = 26),
-	kind TEXT NOT NULL CHECK (kind IN ('reply', 'refusal', 'notice', 'alarm')),
+	kind TEXT NOT NULL CHECK (kind IN ('reply', 'repeat', 'refusal', 'notice', 'alarm')),
 	sender TEXT NOT NULL CHECK (length(sender) <= 254), -- envelope; '' is the null sender
 	recipient TEXT NOT NULL CHECK (length(recipient) BETWEEN 3 AND 254),
 	message_id TEXT NOT NULL CHECK (length(message_id) BETWEEN 1 AND 998),
@@ -111,7 +111,7 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_waiting ON outbox (due, number) WHERE sent = 0 AND failed = 0;
 CREATE INDEX outbox_message_id ON outbox (message_id);
-CREATE INDEX outbox_created ON outbox (recipient, created);
+CREATE INDEX outbox_created ON outbox (kind, created);
 
 -- How often the work at a mail was begun and not ended (I9), by the SHA-256 of the mail.
 CREATE TABLE attempt (

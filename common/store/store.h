@@ -32,6 +32,8 @@ CHECKED enum err store_quick_check(struct store *store);
 CHECKED enum err store_begin(struct store *store);
 CHECKED enum err store_commit(struct store *store);
 void store_rollback(struct store *store);
+/* Since store_begin: was the store busy, full or not to be read or written, or the clock behind? Then the fault is not in what was asked. */
+bool store_hindered(const struct store *store);
 /*
  * Named texts: "authority-address", "authority-fingerprint", "authority-key" (binary as base64),
  * "pin", "ready", … NULL if absent.
@@ -144,8 +146,12 @@ CHECKED enum err keyset_supersede(
     struct store *store, int64_t id, int64_t now); /* sets publish_due where it was confirmed */
 CHECKED enum err keyset_confirm(struct store *store, int64_t id,
     int64_t now); /* sets publish_due; nothing when it is already; live only */
-CHECKED enum err keyset_published(struct store *store, int64_t id,
-    int64_t now); /* clears publish_due; not live: published becomes 0 */
+/*
+ * Clears publish_due; not live: published becomes 0. `read` is the row that was published by: if it has
+ * changed since, then nothing is done, *done_out is false and it stays due.
+ */
+CHECKED enum err keyset_published(
+    struct store *store, const struct keyset_row *read, int64_t now, bool *done_out);
 CHECKED enum err keyset_prefer(
     struct store *store, int64_t id); /* and no other of its address; sets publish_due; live only */
 /*
@@ -154,12 +160,15 @@ CHECKED enum err keyset_prefer(
  */
 CHECKED enum err keyset_to_publish(
     struct store *store, const char *address, int64_t now, struct keyset_row **out);
+/* The one with the smallest id above `after`; *id_out is that id, of a damaged one too, or 0. */
 CHECKED enum err keyset_publish_due(
-    struct store *store, struct keyset_row **out); /* any; NULL if none */
+    struct store *store, int64_t after, int64_t *id_out, struct keyset_row **out);
 void keyset_row_free(struct keyset_row **row);
 
 /* ---- outbox ---- */
-enum outbox_kind { OUTBOX_REPLY, OUTBOX_REFUSAL, OUTBOX_NOTICE, OUTBOX_ALARM };
+/* A repeat is a reply sent again (P5.3); a notice is one to the address it concerns (P5.6); alarms are
+ * for those who watch. */
+enum outbox_kind { OUTBOX_REPLY, OUTBOX_REPEAT, OUTBOX_REFUSAL, OUTBOX_NOTICE, OUTBOX_ALARM };
 struct outbox_row {
 	char id[27]; /* random, base32; chosen before composing (outbox_id_make) */
 	enum outbox_kind kind;
@@ -194,9 +203,9 @@ CHECKED enum err outbox_hurry(
 CHECKED enum err outbox_drop(struct store *store, const char *id);
 CHECKED enum err outbox_each(struct store *store, bool only_waiting,
     void (*each)(const struct outbox_row *row, void *context), void *context);
-/* P6.7: refusals and notices made since `since`, to this recipient (NULL: to all). */
-CHECKED enum err outbox_count(
-    struct store *store, const char *recipient, int64_t since, int64_t *count_out);
+/* P6.7: those of a kind made since `since`, to this recipient (NULL: to all). */
+CHECKED enum err outbox_count(struct store *store, enum outbox_kind kind, const char *recipient,
+    int64_t since, int64_t *count_out);
 void outbox_row_free(struct outbox_row **row);
 
 /* ---- attempts, seen mails, quarantine ---- */
@@ -212,10 +221,14 @@ CHECKED enum err attempt_excuse(struct store *store,
     const uint8_t mail_hash[32]); /* own transaction: a deferral that was not the mail's fault */
 /*
  * Once-a-day marks ("almost:alice@example.org", "alarm:cap"): writes; *first_out true if there was
- * none within `seconds`.
+ * none within `seconds`. One more than five minutes in the future was made by a wrong clock, and
+ * does not count.
  */
 CHECKED enum err mark_once(
     struct store *store, const char *name, int64_t now, int64_t seconds, bool *first_out);
+/* What mark_once would say; writes nothing. */
+CHECKED enum err mark_is_due(
+    struct store *store, const char *name, int64_t now, int64_t seconds, bool *due_out);
 /* Counters shown by status ("automatic-with-token", "ignored", …): writes. */
 CHECKED enum err counter_add(struct store *store, const char *name, int64_t by);
 CHECKED enum err counter_each(struct store *store,
@@ -236,6 +249,7 @@ CHECKED enum err quarantine_by_id(struct store *store, int64_t id, struct quaran
 CHECKED enum err quarantine_each(struct store *store,
     void (*each)(const struct quarantine_row *row, void *context),
     void *context);                                                /* without mail */
+CHECKED enum err quarantine_count(struct store *store, int64_t *count_out);
 CHECKED enum err quarantine_drop(struct store *store, int64_t id); /* writes */
 void quarantine_row_free(struct quarantine_row **row);
 

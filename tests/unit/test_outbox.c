@@ -254,27 +254,36 @@ static void sent_bytes_are_gone_from_the_disk(void **state)
 static void counts_for_the_caps(void **state)
 {
 	static const struct {
+		enum outbox_kind kind;
 		const char *recipient;
 		int64_t since, expected;
 	} cases[] = {
-		{ ALICE, NOW, 2 },
-		{ BOB, NOW, 1 },
-		{ NULL, NOW, 3 },
-		{ NULL, NOW + 1, 0 },
-		{ "carol@example.org", 0, 0 },
+		{ OUTBOX_REPLY, ALICE, NOW, 1 },
+		{ OUTBOX_REPEAT, ALICE, NOW, 2 },
+		{ OUTBOX_REPEAT, NULL, NOW, 2 },
+		{ OUTBOX_REFUSAL, ALICE, NOW, 1 },
+		{ OUTBOX_NOTICE, ALICE, NOW, 1 },
+		{ OUTBOX_NOTICE, BOB, NOW, 1 },
+		{ OUTBOX_NOTICE, NULL, NOW, 2 },
+		{ OUTBOX_NOTICE, NULL, NOW + 1, 0 },
+		{ OUTBOX_REFUSAL, BOB, NOW, 0 },
+		{ OUTBOX_NOTICE, "carol@example.org", 0, 0 },
 	};
 	struct place *place = *state;
 	int64_t count;
 	char id[27];
 
 	put(place->store, ALICE, OUTBOX_REPLY, NOW, id);
+	put(place->store, ALICE, OUTBOX_REPEAT, NOW, id);
+	put(place->store, ALICE, OUTBOX_REPEAT, NOW, id);
 	put(place->store, ALICE, OUTBOX_REFUSAL, NOW, id);
 	assert_fine(outbox_sent(place->store, id, NOW)); /* sent ones count */
 	put(place->store, ALICE, OUTBOX_NOTICE, NOW, id);
 	put(place->store, ALICE, OUTBOX_ALARM, NOW, id);
 	put(place->store, BOB, OUTBOX_NOTICE, NOW, id);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_fine(outbox_count(place->store, cases[i].recipient, cases[i].since, &count));
+		assert_fine(outbox_count(place->store, cases[i].kind, cases[i].recipient,
+		    cases[i].since, &count));
 		assert_int_equal(count, cases[i].expected);
 	}
 }

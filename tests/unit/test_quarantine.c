@@ -80,11 +80,16 @@ static void marks(void **state)
 		{ "almost:" ALICE, NOW + DAY - 1, false },
 		{ "almost:" ALICE, NOW + DAY, true },
 		{ "almost:" ALICE, NOW + DAY + 1, false },
+		{ "almost:" ALICE, NOW + DAY - 300, false },
+		{ "almost:" ALICE, NOW + DAY - 301, true }, /* made by a clock that was wrong */
+		{ "almost:" ALICE, NOW + DAY - 300, false },
 	};
 	struct place *place = *state;
-	bool first;
+	bool first, due;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_fine(mark_is_due(place->store, cases[i].name, cases[i].at, DAY, &due));
+		assert_int_equal(due, cases[i].first);
 		assert_written(
 		    place->store, mark_once(place->store, cases[i].name, cases[i].at, DAY, &first));
 		assert_int_equal(first, cases[i].first);
@@ -148,6 +153,7 @@ static void quarantine(void **state)
 	static const char *const mails[] = { "", "the mail\r\n" };
 	struct place *place = *state;
 	struct buf text = BUF_INIT;
+	int64_t count;
 
 	for (size_t i = 0; i < 2; i++) {
 		struct quarantine_row in = quarantined(mails[i]), *out = NULL;
@@ -167,7 +173,11 @@ static void quarantine(void **state)
 	assert_fine(quarantine_each(place->store, keep_quarantined, &text));
 	assert_string_equal(buf_text(&text), "1 2 ");
 	buf_clear(&text);
+	assert_fine(quarantine_count(place->store, &count));
+	assert_int_equal(count, sizeof mails / sizeof *mails);
 	assert_written(place->store, quarantine_drop(place->store, 1));
+	assert_fine(quarantine_count(place->store, &count));
+	assert_int_equal(count, sizeof mails / sizeof *mails - 1);
 	assert_fine(quarantine_each(place->store, keep_quarantined, &text));
 	assert_string_equal(buf_text(&text), "2 ");
 	buf_free(&text);

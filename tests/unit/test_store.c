@@ -247,7 +247,13 @@ static enum err try_keyset_confirm(struct store *s)
 }
 static enum err try_keyset_published(struct store *s)
 {
-	return keyset_published(s, 1, NOW);
+	struct keyset_row *row = NULL;
+	bool done;
+
+	assert_fine(keyset_by_id(s, 1, &row));
+	enum err e = keyset_published(s, row, NOW, &done);
+	keyset_row_free(&row);
+	return e;
 }
 static enum err try_keyset_prefer(struct store *s)
 {

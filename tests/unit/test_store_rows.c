@@ -442,9 +442,26 @@ static int64_t to_publish(struct store *store, int64_t now)
 static int64_t due(struct store *store)
 {
 	struct keyset_row *row = NULL;
+	int64_t id;
 
-	assert_fine(keyset_publish_due(store, &row));
+	assert_fine(keyset_publish_due(store, 0, &id, &row));
+	assert_int_equal(row ? row->id : 0, id);
 	return id_of(row);
+}
+
+/* As the publisher does it: what was read is what is marked. */
+static enum err mark(struct store *store, int64_t id, int64_t now)
+{
+	struct keyset_row *row = NULL;
+	bool done = false;
+	enum err e = keyset_by_id(store, id, &row);
+
+	if (!e)
+		e = keyset_published(store, row, now, &done);
+	if (!e)
+		assert_true(done);
+	keyset_row_free(&row);
+	return e;
 }
 
 static int64_t published(struct store *store, int64_t id)
@@ -470,7 +487,7 @@ static void publication(void **state)
 	assert_written(store, keyset_confirm(store, b, NOW + 1));
 	assert_int_equal(to_publish(store, NOW), b);
 	assert_int_equal(due(store), b);
-	assert_written(store, keyset_published(store, b, NOW + 2));
+	assert_written(store, mark(store, b, NOW + 2));
 	assert_int_equal(due(store), 0);
 	assert_int_equal(published(store, b), NOW + 2);
 	assert_written(store, keyset_confirm(store, b, NOW + 3)); /* again: nothing */
@@ -478,7 +495,7 @@ static void publication(void **state)
 
 	assert_written(store, keyset_confirm(store, a, NOW + 4)); /* confirmed last */
 	assert_int_equal(to_publish(store, NOW), a);
-	assert_written(store, keyset_published(store, a, NOW + 4));
+	assert_written(store, mark(store, a, NOW + 4));
 	assert_written(store, keyset_prefer(store, b));
 	assert_int_equal(to_publish(store, NOW), b);
 	assert_int_equal(due(store), b);
@@ -486,13 +503,45 @@ static void publication(void **state)
 	assert_int_equal(to_publish(store, NOW), a);
 	assert_int_equal(to_publish(store, NOW + 365 * DAY), 0); /* no longer certified */
 
-	assert_written(store, keyset_published(store, a, NOW + 5));
-	assert_written(store, keyset_published(store, b, NOW + 5));
+	assert_written(store, mark(store, a, NOW + 5));
+	assert_written(store, mark(store, b, NOW + 5));
 	assert_written(store, keyset_supersede(store, a, NOW + 6));
 	assert_int_equal(due(store), a); /* its entry must go */
 	assert_int_equal(to_publish(store, NOW), b);
-	assert_written(store, keyset_published(store, a, NOW + 7));
+	assert_written(store, mark(store, a, NOW + 7));
 	assert_int_equal(published(store, a), 0);
+	assert_int_equal(due(store), 0);
+}
+
+/* What changes between reading and marking stays due. */
+static void publication_raced(void **state)
+{
+	struct place *place = *state;
+	struct store *store = place->store;
+	int64_t a = keyset_stored(store, ALICE, "a"), b = keyset_stored(store, BOB, "b"), id;
+	struct keyset_row *read = NULL;
+	bool done;
+
+	assert_written(store, keyset_confirm(store, a, NOW + 1));
+	assert_written(store, keyset_confirm(store, b, NOW + 1));
+	assert_fine(keyset_publish_due(store, 0, &id, &read));
+	assert_int_equal(id, a);
+	assert_written(store, keyset_supersede(store, a, NOW + 2));
+	assert_written(store, keyset_published(store, read, NOW + 3, &done));
+	assert_false(done);
+	assert_int_equal(due(store), a);
+	assert_int_equal(published(store, a), 0);
+	keyset_row_free(&read);
+	assert_fine(keyset_publish_due(store, a, &id, &read));
+	assert_int_equal(id, b);
+	assert_written(store, keyset_published(store, read, NOW + 3, &done));
+	assert_true(done);
+	keyset_row_free(&read);
+	assert_fine(keyset_publish_due(store, a, &id, &read));
+	assert_int_equal(id, 0);
+	assert_null(read);
+	assert_int_equal(due(store), a);
+	assert_written(store, mark(store, a, NOW + 4));
 	assert_int_equal(due(store), 0);
 }
 
@@ -510,6 +559,7 @@ static void changes_want_a_live_keyset(void **state)
 	struct place *place = *state;
 	struct store *store = place->store;
 	int64_t gone = keyset_stored(store, ALICE, "a"), cases[] = { gone, 99 };
+	bool done;
 
 	assert_written(store, keyset_supersede(store, gone, NOW));
 	for (size_t i = 0; i < 2; i++) {
@@ -520,7 +570,7 @@ static void changes_want_a_live_keyset(void **state)
 		store_rollback(store);
 	}
 	assert_fine(store_begin(store));
-	assert_fault(keyset_published(store, 99, NOW), ERR_NOUSER);
+	assert_fault(keyset_published(store, &(struct keyset_row){ .id = 99 }, NOW, &done), ERR_NOUSER);
 	store_rollback(store);
 }
 
@@ -560,13 +610,15 @@ static void look_at_keyset(void *context, int64_t row, const char *column)
 {
 	struct place *place = context;
 	struct keyset_row *keyset = NULL;
+	bool done;
 
 	if (keyset_by_id(place->store, row, &keyset) != ERR_DATA || keyset)
 		fail_msg("keyset %lld.%s went unnoticed", (long long)row, column);
 	assert_fine(store_begin(place->store));
 	assert_fault(keyset_confirm(place->store, row, NOW), ERR_DATA);
 	assert_fault(keyset_supersede(place->store, row, NOW), ERR_DATA);
-	assert_fault(keyset_published(place->store, row, NOW), ERR_DATA);
+	assert_fault(
+	    keyset_published(place->store, &(struct keyset_row){ .id = row }, NOW, &done), ERR_DATA);
 	store_rollback(place->store);
 }
 
@@ -626,6 +678,7 @@ int main(void)
 		in_place(a_live_name_is_in_use_once),
 		in_place(found_by_nonce_and_fingerprint),
 		in_place(publication),
+		in_place(publication_raced),
 		in_place(superseded_unconfirmed_is_nothing_to_publish),
 		in_place(changes_want_a_live_keyset),
 		in_place(keysets_listed),
