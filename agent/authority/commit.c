@@ -6,6 +6,7 @@
 #include "enroll/token.h"
 #include "mail/compose.h"
 #include "pipeline.h"
+#include "stages.h"
 
 #define DAY_SECONDS 86400
 #define HEADERS_MAX 65536
@@ -31,7 +32,7 @@ static char *hash_text(const uint8_t hash[HASH_BYTES])
 static enum err commit_enrollment(struct work *w)
 {
 	struct store *s = w->authority->store;
-	enum err rc = ERR_OK;
+	enum err rc = check_picture(w);
 	char *reply = hash_text(w->fresh->reply_hash);
 
 	for (size_t i = 0; rc == ERR_OK && i < w->supersede_count; i++)
@@ -54,24 +55,48 @@ static enum err commit_enrollment(struct work *w)
 
 static enum err commit_repeat(struct work *w)
 {
-	enum err rc = record(w, "repeated",
-	    str_printf("keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
+	bool capped = false;
+	enum err rc = letters_are_capped(w->authority, &w->letters, w->now, &capped);
+
+	if (rc == ERR_OK && !capped) /* else letters_insert logs it, once a day */
+		rc = record(w, "repeated",
+		    str_printf(
+			"keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
 	if (rc == ERR_OK)
 		rc = letters_insert(w->authority, &w->letters, w->now);
+	return rc;
+}
+
+/* The notices and alarms behind the refusal go once a day, whatever another worker composed. */
+static enum err commit_repeat_alarm(struct work *w, bool *first)
+{
+	char *mark = repeat_alarm_mark(w);
+	enum err rc = ERR_OK;
+
+	*first = false;
+	if (w->letters.count > 1)
+		rc = mark_once(w->authority->store, mark, w->now, ALARM_SECONDS, first);
+	if (rc == ERR_OK && !*first)
+		letters_cut(&w->letters, 1);
+	str_free(&mark);
 	return rc;
 }
 
 static enum err commit_refusal(struct work *w)
 {
 	struct store *s = w->authority->store;
-	bool first = true;
+	bool first = true, capped = false, alarmed = false;
 	char *mark = str_printf("almost:%s", w->address);
 	enum err rc = ERR_OK;
 
 	if (w->refusal.reason == REASON_TOKEN_ALMOST)
 		rc = mark_once(s, mark, w->now, DAY_SECONDS, &first);
 	str_free(&mark);
-	if (rc == ERR_OK && first)
+	if (rc == ERR_OK && w->alarm)
+		rc = commit_repeat_alarm(w, &alarmed);
+	if (rc == ERR_OK)
+		rc = letters_are_capped(w->authority, &w->letters, w->now, &capped);
+	if (rc == ERR_OK && first && (alarmed || !capped))
 		rc = record(w, w->alarm ? "alarm" : "refused",
 		    str_printf("reason=%s%s", reason_code(w->refusal.reason),
 			w->alarm ? " token-used-again=yes" : ""));
@@ -128,31 +153,32 @@ static char *quarantined_headers(const struct work *w)
 }
 
 /*
- * P5.7: of a mail that carried a token or a secret only headers, size and hash are kept. What could not be parsed may carry one where nobody could
+ * P5.7: of a mail that carried a token or a secret only headers, size and hash are kept. What could not be parsed, or read once opened, may carry one where nobody could
  * look, so the same holds for it; and for all when strangers have filled the quarantine already.
  */
 static bool quarantine_keeps_mail(const struct work *w, int64_t quarantined)
 {
-	return w->body && !w->carried_secret && quarantined < QUARANTINED_MAILS_MAX;
+	return w->body && !w->carried_secret && !w->was_encrypted && quarantined < QUARANTINED_MAILS_MAX;
 }
 
 static enum err commit_quarantine(struct work *w)
 {
 	struct quarantine_row row = { .at = w->now, .mailbox = str_dup(w->mailbox), .reason = str_dup(w->why),
 		.headers = quarantined_headers(w), .size = w->size };
-	struct store_counts counts = { .quarantined = 0 };
+	int64_t quarantined = 0;
 	bool first = false;
-	enum err rc = store_count(w->authority->store, w->now, 0, 0, &counts);
+	enum err rc = quarantine_count(w->authority->store, &quarantined);
 
 	memcpy(row.hash, w->hash, sizeof row.hash);
-	if (quarantine_keeps_mail(w, counts.quarantined))
+	if (quarantine_keeps_mail(w, quarantined))
 		buf_add(&row.mail, w->mail.data, w->mail.len);
-	if (rc == ERR_OK && counts.quarantined < QUARANTINED_ROWS_MAX)
+	if (rc == ERR_OK && quarantined < QUARANTINED_ROWS_MAX)
 		rc = quarantine_insert(w->authority->store, &row);
 	else if (rc == ERR_OK)
 		rc = counter_add(w->authority->store, "quarantine-full", 1);
-	if (rc == ERR_OK)
-		rc = mark_once(w->authority->store, "alarm:quarantine", w->now, DAY_SECONDS, &first);
+	if (rc == ERR_OK && w->letters.count > 0)
+		rc = mark_once(
+		    w->authority->store, QUARANTINE_ALARM_MARK, w->now, ALARM_SECONDS, &first);
 	if (rc == ERR_OK && first)
 		rc = letters_insert(w->authority, &w->letters, w->now);
 	str_free(&row.mailbox);
