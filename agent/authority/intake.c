@@ -15,6 +15,7 @@
 #include "outcome.h"
 #include "packet.h"
 #include "role.h"
+#include "secret/secret.h"
 
 #define SOCKET ROLE_FD_FIRST
 #define IN_FLIGHT_MAX 8
@@ -79,6 +80,8 @@ static struct rest *rest_of(struct intake *in, const char *id)
 static void rest_add(struct intake *in, const char *id, unsigned seconds)
 {
 	struct rest *r = rest_of(in, id);
+	uint32_t random;
+
 	if (!r) {
 		in->rests = mem_array(in->rests, in->rest_count + 1, sizeof *r);
 		r = &in->rests[in->rest_count++];
@@ -87,10 +90,13 @@ static void rest_add(struct intake *in, const char *id, unsigned seconds)
 	int64_t back_off = (int64_t)RETRY_FIRST_SECONDS << (r->times < 9 ? r->times : 9);
 	if (back_off < seconds)
 		back_off = seconds;
-	if (back_off > RETRY_MOST_SECONDS)
-		back_off = RETRY_MOST_SECONDS;
+	/* Spread, so that one that breaks something of ours does not meet the same others each time. */
+	secret_random(&random, sizeof random);
+	int64_t wait_ms = back_off * 500 + random % (back_off * 1000);
+	if (wait_ms > RETRY_MOST_SECONDS * 1000)
+		wait_ms = RETRY_MOST_SECONDS * 1000;
 	r->times++;
-	r->until_ms = when_monotonic_ms() + back_off * 1000;
+	r->until_ms = when_monotonic_ms() + wait_ms;
 	in->deferred = true;
 }
 
@@ -144,7 +150,7 @@ static size_t flights_allowed(const struct intake *in)
 
 static enum err offer(struct intake *in, struct flight *flight, const char *id)
 {
-	struct buf mail = BUF_INIT, body = BUF_INIT;
+	struct buf mail = BUF_SECRET, body = BUF_INIT; /* there may be a token in it */
 	size_t size = 0;
 	int fd = -1;
 	enum err rc =

@@ -13,6 +13,7 @@
 #include "base/when.h"
 #include "base/wire.h"
 #include "mail/submit.h"
+#include "outage.h"
 #include "packet.h"
 #include "pipeline.h"
 #include "role.h"
@@ -46,26 +47,34 @@ static void answer_outcome(int ticket, enum outcome outcome, unsigned seconds)
 	buf_free(&body);
 }
 
-/* A deferral that is no fault of the mail does not count as an attempt (I15). */
-static void defer(struct worker *worker, const struct work *w, enum err rc)
+/*
+ * A deferral that is no fault of the mail does not count as an attempt, and the others wait with it (I15): true. Else the attempt stays counted, and this
+ * mail rests alone (I9).
+ */
+static bool defer(struct worker *worker, const struct work *w, enum err rc)
 {
-	bool passing = err_is_passing(rc);
+	char *why = str_dup(err_text());
+	bool outage = err_is_passing(rc) && (w->attempts == 0 || outage_after(w));
 
-	if (!passing || !worker->unwell)
-		journal_warning("deferred a mail: %s", err_text());
-	worker->unwell |= passing;
-	if (passing && w->attempts > 0 &&
+	if (!outage || !worker->unwell)
+		journal_warning("deferred a mail: %s", why);
+	worker->unwell |= outage;
+	if (outage && w->attempts > 0 &&
 	    attempt_excuse(worker->authority->store, w->hash) != ERR_OK)
 		journal_warning("%s", err_text());
+	str_free(&why);
+	return outage;
 }
 
 /* The count is in the store before the attempt starts (I9); past it the mail is not touched again, only put away. */
 static enum err attempt(struct worker *worker, struct work *w)
 {
-	enum err rc = attempt_begin(worker->authority->store, w->hash, w->now, &w->attempts);
+	int64_t attempts = 0;
+	enum err rc = attempt_begin(worker->authority->store, w->hash, w->now, &attempts);
 
 	if (rc != ERR_OK)
 		return rc;
+	w->attempts = attempts;
 	if (w->attempts <= worker->authority->conf->limits.attempts)
 		return pipeline_run(w);
 	work_quarantine(
@@ -127,8 +136,10 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 	if (rc == ERR_OK) {
 		w.mail = buf_bytes(&mail);
 		hash_sha256(w.mail, w.hash);
-		rc = attempt(worker, &w);
+		rc = outage_before(worker->authority);
 	}
+	if (rc == ERR_OK)
+		rc = attempt(worker, &w);
 	if (rc == ERR_OK) {
 		worker->unwell = false;
 		answer_outcome(packet->ticket, w.outcome, 0);
@@ -137,9 +148,8 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 		if (w.verdict == VERDICT_CONFIRM)
 			publish(worker);
 	} else {
-		defer(worker, &w, rc);
-		answer_outcome(
-		    packet->ticket, OUTCOME_DEFER, err_is_passing(rc) ? DEFER_SECONDS : 0);
+		bool outage = defer(worker, &w, rc);
+		answer_outcome(packet->ticket, OUTCOME_DEFER, outage ? DEFER_SECONDS : 0);
 	}
 	work_free(&w);
 	buf_free(&mail);

@@ -24,6 +24,7 @@
 #define PASSPHRASE_BYTES_MAX 400 /* its hexadecimal form fits an Assuan line */
 #define GRIP_DIGITS 40
 #define STOP_MS 3000
+#define ANSWER_SECONDS 5
 
 extern char **environ;
 
@@ -69,7 +70,8 @@ void socket_remove(const char *home, const char *path)
 	str_free(&argv[2]);
 }
 
-enum err agent_talk(const char *home, bool may_start, const struct buf *lines, struct buf *answer)
+static enum err talk(const char *home, bool may_start, unsigned seconds, const struct buf *lines,
+    struct buf *answer)
 {
 	char *argv[] = { "gpg-connect-agent", "--homedir", str_dup(home),
 		may_start ? NULL : "--no-autostart", NULL };
@@ -78,7 +80,7 @@ enum err agent_talk(const char *home, bool may_start, const struct buf *lines, s
 	enum err err;
 	int status;
 
-	err = proc_run(argv, buf_bytes(lines), engine_deadline(), answer, &errors, &status);
+	err = proc_run(argv, buf_bytes(lines), seconds, answer, &errors, &status);
 	if (err == ERR_TEMPORARY)
 		err = err_fail(ERR_TEMPORARY, "the gpg-agent of %s did not answer", home);
 	else if (!err && answer->len == before)
@@ -86,6 +88,11 @@ enum err agent_talk(const char *home, bool may_start, const struct buf *lines, s
 	buf_free(&errors);
 	str_free(&argv[2]);
 	return err;
+}
+
+enum err agent_talk(const char *home, bool may_start, const struct buf *lines, struct buf *answer)
+{
+	return talk(home, may_start, engine_deadline(), lines, answer);
 }
 
 static bool is_word(struct bytes line, const char *word)
@@ -406,13 +413,16 @@ static bool key_line_read(struct bytes line, struct key_line *out)
 	return true;
 }
 
+/* Quick work for an agent that can work. */
 static enum err key_lines(const char *home, struct buf *answer)
 {
+	unsigned most = engine_deadline();
 	struct buf lines = BUF_INIT;
 	enum err err;
 
 	buf_add_text(&lines, "KEYINFO --list\n");
-	if (!(err = agent_talk(home, false, &lines, answer)))
+	if (!(err = talk(
+		  home, false, most < ANSWER_SECONDS ? most : ANSWER_SECONDS, &lines, answer)))
 		err = assuan_check(answer, "list the agent's keys");
 	buf_free(&lines);
 	return err;

@@ -26,7 +26,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pid_t pid; /* whose thread runs; 0: none */
-	unsigned deadline_seconds;
+	unsigned deadline_seconds, armed_seconds; /* of all operations, of the one that runs */
 	bool busy, overrun;
 	int64_t due_ms;
 	char version[32];
@@ -279,14 +279,21 @@ void op_close(struct op *op)
 	*op = (struct op){ 0 };
 }
 
-void op_arm(void)
+void op_arm_for(unsigned most_seconds)
 {
 	pthread_mutex_lock(&engine.lock);
 	engine.busy = true;
 	engine.overrun = false;
-	engine.due_ms = when_monotonic_ms() + (int64_t)engine.deadline_seconds * 1000;
+	engine.armed_seconds =
+	    most_seconds < engine.deadline_seconds ? most_seconds : engine.deadline_seconds;
+	engine.due_ms = when_monotonic_ms() + (int64_t)engine.armed_seconds * 1000;
 	pthread_cond_signal(&engine.changed);
 	pthread_mutex_unlock(&engine.lock);
+}
+
+void op_arm(void)
+{
+	op_arm_for(engine.deadline_seconds);
 }
 
 /* The deadline still holds while gpg ends; it is seen dead first and waited for under the lock. */
@@ -405,7 +412,7 @@ enum err op_done(struct op *op, gpgme_error_t error, const char *what, enum err 
 
 	if (op_disarm(op))
 		return err_fail(ERR_TEMPORARY, "cannot %s: gpg was not done after %u seconds", what,
-		    engine.deadline_seconds);
+		    engine.armed_seconds);
 	if (op->killed)
 		return err_fail(ERR_TEMPORARY, "cannot %s: gpg was killed", what);
 	if (!error)

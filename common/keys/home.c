@@ -14,6 +14,7 @@
 #include "keys/internal.h"
 
 #define IMAGE_BYTES_MAX ((size_t)16 << 20)
+#define ROOM_BYTES ((size_t)256 << 10) /* what gpg may need for files of its own */
 #define DECOMPRESSED_DEFAULT ((size_t)64 << 20) /* in a home that is not ours to configure */
 
 enum err home_write(const char *dir, const char *name, struct bytes content)
@@ -184,6 +185,31 @@ enum err keyhome_reset(struct keyhome *home)
 	if ((err = home_clear_locks(home->path)))
 		return err;
 	return home_write(home->path, "pubring.kbx", buf_bytes(&home->image));
+}
+
+/* Is there room for what gpg writes? */
+static enum err prove_room(const struct keyhome *home)
+{
+	char *path = path_join(home->path, "room");
+	uint8_t *content = mem_alloc(ROOM_BYTES);
+	enum err err = home_write(home->path, "room", bytes_of(content, ROOM_BYTES));
+
+	(void)unlink(path);
+	free(content);
+	str_free(&path);
+	return err;
+}
+
+enum err keyhome_prove(struct keyhome *home, const char *signer)
+{
+	struct buf signature = BUF_INIT;
+	char micalg[16];
+	enum err err;
+
+	if (!(err = keyhome_reset(home)) && !(err = prove_room(home)))
+		err = keyhome_sign(home, signer, bytes_of_text("proof"), &signature, micalg);
+	buf_free(&signature);
+	return err;
 }
 
 enum err keyhome_open(const char *path, bool loopback, struct keyhome **out)

@@ -41,6 +41,8 @@ CHECKED enum err ctx_make(const char *path, gpgme_ctx_t *out);
 void op_open(struct op *op, struct keyhome *home);
 /* Around the calls that run gpg: the deadline holds between the two. */
 void op_arm(void);
+/* The same with a deadline that may be shorter. */
+void op_arm_for(unsigned most_seconds);
 /*
  * Waits for gpg to end and judges the whole: ERR_OK, ERR_TEMPORARY (deadline, gpg killed, disk full), ERR_UNAVAILABLE, ERR_DENIED, or
  * `otherwise` for what is left. `what` completes "cannot …".

@@ -1,6 +1,7 @@
 /*
  * keyhome: a GnuPG home and what can be done in it (GPGME). Success is believed on proof only (END_ENCRYPTION seen, certification read back and
- * verified, import counts checked); every operation has a deadline, after which every gpg of this process is killed and the answer is ERR_TEMPORARY.
+ * verified, import counts checked); every operation has a deadline, after which every gpg of this process is killed and the answer is ERR_TEMPORARY:
+ * that of keyhome_start, and at most five seconds for what an authority home decrypts.
  * ERR_UNAVAILABLE: the agent is gone, stopped, or has no passphrase. ERR_DATA: the bytes are bad. ERR_PROTOCOL: a signature does not hold.
  * keyhome_start() once per process that uses homes: checks the engine, becomes a subreaper, starts the deadline thread.
  */
@@ -24,6 +25,8 @@ CHECKED enum err keyhome_make(const char *parent, const char *agent_home, struct
     size_t decompressed_max, struct keyhome **out);
 /* Back to what keyhome_make made, in one file copy. */
 CHECKED enum err keyhome_reset(struct keyhome *home);
+/* After an operation failed: does this home work at all? Resets it, writes a file, signs. Any error says that the fault is not in what was asked. */
+CHECKED enum err keyhome_prove(struct keyhome *home, const char *signer);
 /* A home that exists (made 0700 when absent): a user's (path NULL: the default or GNUPGHOME), a pending keyset's. With `loopback` passphrases come from
  * the calls here, else from the user's pinentry. */
 CHECKED enum err keyhome_open(const char *path, bool loopback, struct keyhome **out);

@@ -12,15 +12,18 @@ enum err store_fault(struct store *store)
 	switch (sqlite3_extended_errcode(store->db) & 255) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+		store->hindered = true;
 		return err_fail(ERR_TEMPORARY, "the store %s is busy", store->path);
 	case SQLITE_FULL:
+		store->hindered = true;
 		return err_fail(ERR_TEMPORARY, "no space is left for the store %s", store->path);
 	case SQLITE_NOMEM:
+		store->hindered = true;
 		return err_fail(ERR_SYSTEM, "out of memory in the store %s", store->path);
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY:
-		store->failed = true;
+		store->failed = store->hindered = true;
 		return err_fail(ERR_IO, "cannot read or write the store %s: %s", store->path, text);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:

@@ -340,7 +340,7 @@ enum err store_begin(struct store *store)
 {
 	if (!sqlite3_get_autocommit(store->db))
 		return err_fail(ERR_SOFTWARE, "a transaction within a transaction");
-	store->spoiled = false;
+	store->spoiled = store->hindered = false;
 	return control(store, "BEGIN IMMEDIATE");
 }
 
@@ -364,6 +364,11 @@ void store_rollback(struct store *store)
 	/* Also on a failed handle; and the sentence of what failed is kept. */
 	if (!sqlite3_get_autocommit(store->db))
 		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool store_hindered(const struct store *store)
+{
+	return store->hindered || store->failed;
 }
 
 enum err own_begin(struct store *store, bool *own_out)

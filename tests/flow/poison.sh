@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Mails over which gpg hangs or dies, or gpg-agent does: each is tried three times, then put into quarantine, and the others are answered meanwhile (I9). What
+# fails for every mail counts against none (I15).
+. "$(dirname "$0")/../lib/flow.sh"
+. "$(dirname "$0")/../lib/daemon.sh"
+
+# A gpg that stumbles over what is encrypted to certain further keys, each named by a file in $T/over. GPGME asks gpgconf where gpg is.
+mkdir -p "$T/bin" "$T/over"
+cat >"$T/bin/gpgconf" <<SH
+#!/bin/bash
+/usr/bin/gpgconf "\$@" | sed 's|:/usr/bin/gpg\$|:$T/bin/gpg|'
+exit "\${PIPESTATUS[0]}"
+SH
+cat >"$T/bin/gpg" <<SH
+#!/bin/bash
+[ -e "$T/full" ] && case " \$* " in *' --version '*) ;; *) kill -KILL \$\$ ;; esac
+case " \$* " in *' --decrypt '*) ;; *) exec /usr/bin/gpg "\$@" ;; esac
+fd=\${!#}
+fd=\${fd#-&}
+input=\$(mktemp "$T/input.XXXXXX")
+cat <&"\$fd" >"\$input"
+stumbles() { [ -e "$T/over/\$1" ] && LC_ALL=C grep -qaP "\$(cat "$T/over/\$1")" "\$input" && echo "\$1" >>"$T/stumbled"; }
+stumbles hang && kill -STOP \$\$
+stumbles die && kill -SEGV \$\$
+stumbles agent && kill -KILL "\$(cat "$T/agent.pid")"
+eval "exec \$fd<\"\$input\""
+rm -f "\$input"
+exec /usr/bin/gpg "\$@"
+SH
+chmod +x "$T/bin/gpgconf" "$T/bin/gpg"
+
+authority_new
+conf_set limits workers 2
+conf_set limits mails-per-address-day 1000
+conf_set notify administrators '{"admin@example.org"}'
+good="after-hang after-die after-agent beside while"
+user mallory
+countersignctl authority export >"$T/authority.asc" 2>/dev/null
+as mallory gpg --batch --quiet --import "$T/authority.asc" 2>/dev/null
+for who in $good; do
+    person $who@example.org
+    enrolling $who@example.org >"$T/$who.eml"
+done
+# sealed_for NAME: a mail encrypted to the authority and to a key of that name, over whose ID gpg shall stumble.
+sealed_for() {
+    local fpr
+    fpr=$(gpg_key mallory "$1@example.org")
+    as mallory gpg --batch --with-colons --list-keys "$fpr" 2>/dev/null | awk -F: '$1 == "sub" { print $5 }' | sed 's/../\\x&/g' >"$T/$1.id"
+    printf 'From: %s@example.org\nTo: sa@example.org\nSubject: %s\nMessage-ID: <%s@example.org>\nMIME-Version: 1.0\nContent-Type: text/plain\n\n' "$1" "$1" "$1"
+    echo 'nothing of interest' | as mallory gpg --batch --quiet --armor --trust-model always -r sa@example.org -r "$fpr" --encrypt
+}
+for how in hang die agent control; do sealed_for $how >"$T/$how.eml"; done
+
+replied() { [ -n "$(reply_to "$1")" ]; }
+quarantined() { [ "$(store_sql 'SELECT count(*) FROM quarantine')" = "$1" ]; }
+stumbled() { grep -cx "$1" "$T/stumbled" 2>/dev/null; }
+has_stumbled() { [ "$(stumbled "$1")" -ge 1 ]; }
+attempts() { store_sql 'SELECT coalesce(sum(count), 0) FROM attempt'; }
+counted() { [ "$(attempts)" = "$1" ]; }
+logged() { grep -q "$1" "$T/agent.log"; }
+
+PATH="$T/bin:$PATH" daemon_start
+is "it becomes ready" $? 0
+deliver <"$T/control.eml"
+ok "a mail to two keys over which nobody stumbles is looked at" await 10 mailbox_empty
+ok "and is no poison" quarantined 0
+
+# ---- gpg-agent dies over a mail, each time; the keyring starts it again ----
+poison() { # NAME : its mail, the good one behind it is answered, and it ends in quarantine
+    cp "$T/$1.id" "$T/over/$1"
+    deliver <"$T/$1.eml"
+    ok "$1: gpg stumbles" await 5 has_stumbled "$1"
+    deliver <"$T/after-$1.eml"
+    ok "$1: the good mail behind it is answered" await 8 replied "after-$1@example.org"
+}
+over() { # NAME COUNT
+    ok "$1: it ends in quarantine" await 40 quarantined "$2"
+    is "$1: after three attempts" "$(stumbled "$1")" 3
+    like "$1: which says so" "$(countersignctl quarantine list)" 'could not be processed in 3 attempts'
+    ok "$1: the mailbox is empty" await 5 mailbox_empty
+    ok "$1: nothing is counted any more" await 2 counted 0
+    rm "$T/over/$1"
+}
+poison die
+over die 1
+agent_pid >"$T/agent.pid"
+(while sleep 0.05; do agent_pid >"$T/agent.new" && mv "$T/agent.new" "$T/agent.pid"; done) &
+follower=$!
+poison agent
+over agent 2
+kill $follower
+wait $follower 2>/dev/null
+ok "the agent is there again" await 20 is_ready
+# gpg-time is 30 s here; what strangers sent has five.
+began=$(date +%s)
+poison hang
+deliver <"$T/beside.eml"
+ok "hang: and another" await 8 replied beside@example.org
+over hang 3
+ok "hang: no attempt took gpg-time" test $(($(date +%s) - began)) -lt 40
+alarms() { count_to admin@example.org '^Subject: .*quarantine'; }
+is "administrators were told once" "$(alarms)" 1
+
+# ---- gpg dies whatever the mail is ----
+: >"$T/full"
+was=$(grep -c 'deferred a mail' "$T/agent.log")
+deferred_again() { [ "$(grep -c 'deferred a mail' "$T/agent.log")" -gt "$was" ]; }
+deliver <"$T/while.eml"
+ok "without a gpg that works a mail is deferred" await 8 deferred_again
+not "again and again it counts against nobody" await 5 quarantined 4
+ok "nor is it counted" await 3 counted 0
+rm "$T/full"
+ok "with one it is answered" await 30 replied while@example.org
+ok "and enrolled" test "$(store_sql "SELECT count(*) FROM keyset WHERE address = 'while@example.org'")" = 1
+daemon_stop
+ok "the log is whole" countersignctl log verify
+done_testing
