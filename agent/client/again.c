@@ -2,6 +2,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "client/ask.h"
 #include "client/given.h"
 #include "client/post.h"
 #include "client/request.h"
@@ -131,6 +132,7 @@ enum err request_again(const struct options *options)
 		e = find_request(options, &m.request);
 	if (e == ERR_OK)
 		e = making_read_mail(&m);
+	ask_catch_signals();
 	if (e == ERR_OK)
 		e = open_homes(&m);
 	if (e == ERR_OK)

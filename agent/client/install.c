@@ -76,7 +76,7 @@ out:
 	return e;
 }
 
-/* After a crash the key may have the password that was chosen then: the same one is right, another is not. */
+/* After a crash all or some of its parts have the password that was chosen then: the same one is right, another is not. */
 static enum err protect(struct opening *o)
 {
 	struct bytes password = buf_bytes(&o->password);
@@ -85,10 +85,6 @@ static enum err protect(struct opening *o)
 	if (o->request.protected || o->password.len == 0)
 		return ERR_OK;
 	e = keyring_set_password(o->home, o->request.fingerprint, bytes_of("", 0), password);
-	if (e == ERR_OK)
-		return ERR_OK;
-	if (keyring_unlock(o->home, o->request.fingerprint, &password) == ERR_OK)
-		return ERR_OK;
 	return e == ERR_DENIED
 		   ? err_fail(e,
 			 "that is not the password that was chosen when this reply was first opened")

@@ -139,6 +139,9 @@ static enum err open_reply(struct opening *o)
 		e = tell_ready(o->options, &o->keyset);
 	if (e == ERR_OK)
 		e = keyfile_offer(o->options, &o->keyset, &o->password);
+	/* Ctrl-C ends gpg too, and what that makes of it is no sentence for people. */
+	if (e != ERR_OK && ask_interrupted() != ERR_OK)
+		e = err_fail(ERR_TEMPORARY, "interrupted: open the reply again to complete it");
 	return e;
 }
 
@@ -162,11 +165,11 @@ static enum err open_run(const struct options *options)
 	struct opening o = { .options = options, .content = BUF_SECRET, .password = BUF_SECRET };
 	enum err e = check_options(options);
 
-	ask_catch_signals();
 	if (e == ERR_OK)
 		e = local_lock();
 	if (e == ERR_OK)
 		e = reply_read(&o);
+	ask_catch_signals();
 	if (e == ERR_OK)
 		e = reply_find_opened(&o);
 	if (e == ERR_OK)

@@ -314,14 +314,15 @@ static enum err remember(struct making *m)
 
 static enum err prepare(struct making *m)
 {
-	enum err e = offer_removal();
+	enum err e = making_read_mail(m);
 
+	ask_catch_signals();
+	if (e == ERR_OK)
+		e = offer_removal();
 	if (e == ERR_OK)
 		e = post_check(m->options);
 	if (e == ERR_OK)
 		e = local_profile_load(&m->profile);
-	if (e == ERR_OK)
-		e = making_read_mail(m);
 	if (e == ERR_OK)
 		e = making_choose_address(m);
 	if (e == ERR_OK)
@@ -340,8 +341,8 @@ static enum err make(struct making *m)
 
 	for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
 		e = steps[i](m);
-		if (e == ERR_OK && !m->kept)
-			e = ask_interrupted();
+		if (!m->kept && ask_interrupted() != ERR_OK)
+			e = ERR_DENIED;
 	}
 	return e;
 }
@@ -367,7 +368,6 @@ static enum err request_run(const struct options *options)
 	struct making m = { .options = options, .password = BUF_SECRET };
 	enum err e;
 
-	ask_catch_signals();
 	e = keyhome_start(PASSWORD_SECONDS);
 	if (e != ERR_OK)
 		return e;

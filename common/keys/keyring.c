@@ -1,4 +1,6 @@
 /* Making keys, and moving them in and out of a user's home. */
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,10 +113,24 @@ enum err keyring_create_user(
 	    passphrase, fingerprint_out);
 }
 
+/* gpg inherits the mask: between two of its keys a Ctrl-C would leave a key with two passwords. */
+static void hold_signals(sigset_t *before_out)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	pthread_sigmask(SIG_BLOCK, &set, before_out);
+}
+
 enum err keyring_set_password(struct keyhome *home, const char *fingerprint,
     struct bytes old_password, struct bytes new_password)
 {
 	gpgme_key_t key = NULL;
+	sigset_t before;
 	struct op op;
 	enum err err;
 
@@ -124,8 +140,10 @@ enum err keyring_set_password(struct keyhome *home, const char *fingerprint,
 	if (old_password.len)
 		op_use_password(&op, old_password);
 	op_use_password(&op, new_password);
+	hold_signals(&before);
 	op_arm();
 	err = op_done(&op, gpgme_op_passwd(op.ctx, key, 0), "set the password", ERR_DENIED);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	op_close(&op);
 	if (!err)
 		err = agent_check_protected(home->path, key, new_password.len > 0);
