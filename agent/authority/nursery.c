@@ -19,7 +19,9 @@
 #include "nursery.h"
 #include "packet.h"
 #include "role.h"
+#include "text/utf8.h"
 
+#define SENTENCE_BYTES_MOST 200
 #define MAIL_BYTES_MOST (64u << 20)
 #define NURSERY_FD_SOCKET ROLE_FD_FIRST
 
@@ -64,6 +66,7 @@ static _Noreturn void parse_child(const struct parse_job *job, int mail_fd, int 
 	if (memfd_read(mail_fd, MAIL_BYTES_MOST, &mail) != ERR_OK)
 		_exit(EX_NO_MAIL);
 	close(mail_fd);
+	close(STDERR_FILENO); /* what a mail makes of the parser shall not write to the journal */
 	if (confine_parser(&limits) != ERR_OK)
 		_exit(EX_NOT_CONFINED);
 	if (file_write_fd(answer_fd, bytes_of(begun, sizeof begun)) != ERR_OK)
@@ -147,6 +150,24 @@ static enum err nursery_collect(int fd, const struct parse_job *job, struct buf 
 	}
 }
 
+/* The parser may be a stranger's by now, and its sentence goes into logs and signed alarms. */
+static enum err nursery_refused(struct wire *w)
+{
+	char *said = wire_text(w), *line = utf8_printable(said ? said : "", false);
+	size_t len = strlen(line);
+
+	if (len > SENTENCE_BYTES_MOST)
+		for (len = SENTENCE_BYTES_MOST;
+		     len > 0 && ((unsigned char)line[len] & 0xc0) == 0x80;)
+			len--;
+	line[len] = '\0';
+	enum err rc =
+	    err_fail(ERR_DATA, "%s", line[strspn(line, " ")] ? line : "the parser refused it");
+	str_free(&said);
+	str_free(&line);
+	return rc;
+}
+
 /* A parser that never began is no fault of the mail: the nursery died, or could not fork. */
 static enum err nursery_judge(struct bytes answer, struct message *out)
 {
@@ -159,12 +180,8 @@ static enum err nursery_judge(struct bytes answer, struct message *out)
 	if (begun == PARSE_BEGUN && kind == PARSE_DONE &&
 	    message_unpack(bytes_of(w.at, (size_t)(w.end - w.at)), out) == ERR_OK)
 		return ERR_OK;
-	if (begun == PARSE_BEGUN && kind == PARSE_REFUSED) {
-		char *why = wire_text(&w);
-		enum err rc = err_fail(ERR_DATA, "%s", why ? why : "the parser refused it");
-		str_free(&why);
-		return rc;
-	}
+	if (begun == PARSE_BEGUN && kind == PARSE_REFUSED)
+		return nursery_refused(&w);
 	return err_fail(ERR_PROTOCOL, "the parser crashed or ran out of time or memory");
 }
 

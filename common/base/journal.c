@@ -16,16 +16,49 @@ void journal_open(const char *name, enum journal_level most)
 	journal_most = most;
 }
 
+/* How many bytes make the UTF-8 character that begins here, which goes into *code; 0: none does. */
+static size_t character(const unsigned char *at, uint32_t *code)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t len = *at < 0x80   ? 1
+		     : *at < 0xc0 ? 0
+		     : *at < 0xe0 ? 2
+		     : *at < 0xf0 ? 3
+		     : *at < 0xf8 ? 4
+				  : 0;
+
+	*code = len == 1 ? *at : *at & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (at[i] & 0x3f);
+	}
+	return *code >= smallest[len] && *code <= 0x10ffff ? len : 0;
+}
+
+/* Controls, line ends, and the marks that change the direction of writing. */
+static bool steers(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 /* UTF-8 passes; what could forge a line or steer a terminal does not. */
 static void add_escaped(struct buf *out, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	const unsigned char *at = (const unsigned char *)text;
+	uint32_t code;
 
-		if (c < 32 || c == 127)
-			buf_addf(out, "\\x%02x", c);
-		else
-			buf_add_byte(out, c);
+	while (*at) {
+		size_t len = character(at, &code);
+		bool plain = len > 0 && !steers(code);
+
+		for (size_t i = 0; i < (len ? len : 1); i++)
+			if (plain)
+				buf_add_byte(out, at[i]);
+			else
+				buf_addf(out, "\\x%02x", at[i]);
+		at += len ? len : 1;
 	}
 }
 

@@ -34,24 +34,31 @@ enum err message_add_attachment(
 	return ERR_OK;
 }
 
+static void free_wiped(struct buf *b)
+{
+	b->secret = true;
+	buf_free(b);
+}
+
 void message_free(struct message *m)
 {
 	char **texts[] = { &m->from, &m->from_name, &m->subject, &m->message_id, &m->in_reply_to,
 		&m->report_message_id, &m->report_status };
 	struct buf *bufs[] = { &m->headers, &m->new_text, &m->quoted_text, &m->encrypted,
 		&m->signed_bytes, &m->signature };
+	/* A token may stand in any text, a secret key in any part. */
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		str_free(texts[i]);
+		str_wipe(texts[i]);
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
-		buf_free(bufs[i]);
+		free_wiped(bufs[i]);
 	for (size_t i = 0; i < m->key_count; i++) {
 		str_free(&m->keys[i].name);
-		buf_free(&m->keys[i].data);
+		free_wiped(&m->keys[i].data);
 	}
 	for (size_t i = 0; i < m->attachment_count; i++) {
 		str_free(&m->attachments[i].type);
 		str_free(&m->attachments[i].name);
-		buf_free(&m->attachments[i].data);
+		free_wiped(&m->attachments[i].data);
 	}
 	*m = (struct message){ 0 };
 }

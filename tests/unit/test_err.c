@@ -79,6 +79,10 @@ static void say_forged(void)
 {
 	journal_open("test", JOURNAL_INFO);
 	journal_warning("mail from %s", "a\nb\x1b[1m\x7f ä");
+	/* C1, marks of direction, a line separator, half a character, one too long; and four bytes that may stay */
+	journal_warning("%s",
+	    "\xc2\x9b"
+	    "1m \xe2\x80\xae \xd8\x9c \xe2\x80\xa8 \xe2\x82 \xc0\xaf \x9b \xf0\x9f\x94\x91");
 	journal_debug("not shown");
 	journal_info("second");
 }
@@ -90,7 +94,10 @@ static void journal_lines_under_systemd(void **state)
 	(void)state;
 	assert_int_equal(setenv("JOURNAL_STREAM", "8:1", 1), 0);
 	capture(say_forged, &out);
-	assert_string_equal(buf_text(&out), "<4>mail from a\\x0ab\\x1b[1m\\x7f ä\n<6>second\n");
+	assert_string_equal(buf_text(&out),
+	    "<4>mail from a\\x0ab\\x1b[1m\\x7f ä\n"
+	    "<4>\\xc2\\x9b1m \\xe2\\x80\\xae \\xd8\\x9c \\xe2\\x80\\xa8 \\xe2\\x82 \\xc0\\xaf \\x9b 🔑\n"
+	    "<6>second\n");
 	buf_free(&out);
 }
 
