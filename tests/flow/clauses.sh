@@ -117,7 +117,7 @@ echo 'a file in the way' >"$T/web"
 answer_quoted f@example.org "$(nonce_of f@example.org)" | deliver
 agent_once
 is "where the web root can't be written, the keyset is active all the same" "$(keyset_state f@example.org)" active
-like "status says that it is due" "$(countersignctl status)" 'wait to be published'
+like "status says that it is due" "$(countersignctl status)" 'be published'
 rm "$T/web"
 mv "$T/away" "$T/web"
 agent_once
