@@ -1,5 +1,5 @@
 /*
- * journal: diagnostics for operators on standard error; one line each, control characters escaped.
+ * journal: diagnostics for operators on standard error; one line each; control characters, and marks that change the direction of writing, are escaped.
  * Under systemd (JOURNAL_STREAM set) with <N> priorities, elsewhere with time and "NAME[PID]: ".
  * Never a secret, never a token, never a mail's text.
  */
