@@ -112,7 +112,7 @@ gpg_sub alice "$person" ed25519 auth
 as alice gpg --export "$person" >"$T/dora.bin"
 bob=$(gpg_key bob 'Bob Example <bob@example.org>')
 as bob gpg --batch --quiet --import "$T/dora.bin" 2>/dev/null
-as bob gpg --batch --quiet --yes --pinentry-mode loopback --passphrase '' --quick-sign-key "$person" 2>/dev/null
+as bob gpg --batch --quiet --yes --pinentry-mode loopback --passphrase '' --quick-sign-key "$person" >/dev/null 2>&1
 as bob gpg --armor --export-options export-attributes --export "$person" >"$T/dora.asc"
 sent=$(gpg --batch --with-colons --list-packets "$T/dora.asc" 2>/dev/null)
 is "the key sent has another user ID, a photograph and foreign certifications" \
