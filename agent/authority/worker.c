@@ -32,7 +32,58 @@ struct worker {
 	size_t mailboxes;
 	bool publishes; /* one of the workers tries again what could not be published */
 	bool unwell;    /* said once, until something works again */
+	bool misled;    /* by the clock */
+	struct clock_reading start;
 };
+
+/* ---- the clock (I13) ---- */
+
+static int64_t now_of(const struct worker *worker)
+{
+	struct clock_reading now = clock_read();
+	return clock_believed(&worker->start, &now);
+}
+
+static enum err tell_misled(struct worker *worker, int64_t now)
+{
+	static const char text[] =
+	    "The clock of the security authority's computer has jumped by more than a day. No mail is worked on, and none is lost,\n"
+	    "until it is right again. If it is right now, restart countersignd.\n";
+	struct store *store = worker->authority->store;
+	bool first = false;
+	enum err rc = store_begin(store);
+
+	if (rc == ERR_OK)
+		rc = mark_once(store, "alarm:clock", now, DAY_SECONDS, &first);
+	if (rc == ERR_OK && first)
+		rc = letters_insert_alarm(worker->authority, "Alarm: the clock has jumped", text, now);
+	if (rc == ERR_OK)
+		rc = store_commit(store);
+	else
+		store_rollback(store);
+	return rc;
+}
+
+/* While it is wrong no mail is worked on, nothing is published and nothing forgotten; the outbox goes by the time that should be. */
+static enum err check_clock(struct worker *worker)
+{
+	static const char why[] = "the clock has jumped by more than a day; restart countersignd if it is right now";
+	struct clock_reading now = clock_read();
+	bool misled = !clock_plausible(&worker->start, &now), before = worker->misled;
+
+	worker->misled = misled;
+	if (misled && !before) {
+		journal_error("%s", why);
+		role_report(false, why);
+		if (tell_misled(worker, clock_believed(&worker->start, &now)) != ERR_OK)
+			journal_warning("cannot tell the administrators: %s", err_text());
+	}
+	if (!misled && before) {
+		journal_info("the clock is right again");
+		role_report(true, NULL);
+	}
+	return misled ? err_fail(ERR_TEMPORARY, "%s", why) : ERR_OK;
+}
 
 /* ---- mails ---- */
 
@@ -125,7 +176,7 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 	char *mailbox = wire_text(&r), *id = wire_text(&r);
 	struct work w = { .authority = worker->authority,
 		.nursery = NURSERY_SOCKET,
-		.now = when_now(),
+		.now = now_of(worker),
 		.mailbox = mailbox };
 
 	w.size = wire_i64(&r);
@@ -136,8 +187,10 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 	if (rc == ERR_OK) {
 		w.mail = buf_bytes(&mail);
 		hash_sha256(w.mail, w.hash);
-		rc = outage_before(worker->authority);
+		rc = check_clock(worker);
 	}
+	if (rc == ERR_OK)
+		rc = outage_before(worker->authority);
 	if (rc == ERR_OK)
 		rc = attempt(worker, &w);
 	if (rc == ERR_OK) {
@@ -192,9 +245,9 @@ static void take_claim(struct worker *worker, const struct packet *packet)
 	int64_t next = 0,
 		lease = worker->authority->conf->submit.timeout_seconds + LEASE_MARGIN_SECONDS;
 
-	if (outbox_claim(worker->authority->store, when_now(), lease, &row, &next) != ERR_OK) {
+	if (outbox_claim(worker->authority->store, now_of(worker), lease, &row, &next) != ERR_OK) {
 		journal_warning("cannot read the outbox: %s", err_text());
-		next = when_now() + DEFER_SECONDS;
+		next = now_of(worker) + DEFER_SECONDS;
 	}
 	if (row)
 		answer_item(packet->ticket, row);
@@ -260,7 +313,7 @@ static enum err record_result(
 {
 	struct store *store = worker->authority->store;
 	struct outbox_row *row = NULL;
-	int64_t now = when_now();
+	int64_t now = now_of(worker);
 	enum err rc;
 
 	if (result == SUBMIT_SENT)
@@ -336,8 +389,9 @@ static void worker_loop(struct worker *worker, int stop_fd)
 	p[n++] = (struct pollfd){ .fd = SENDER_SOCKET, .events = POLLIN };
 	for (size_t i = 0; i < worker->mailboxes; i++)
 		p[n++] = (struct pollfd){ .fd = OFFERS_SOCKET + (int)i, .events = POLLIN };
-	for (;;) {
-		if (worker->publishes && when_monotonic_ms() >= publish_at) {
+	while (!store_failed(worker->authority->store)) {
+		if (check_clock(worker) == ERR_OK && worker->publishes &&
+		    when_monotonic_ms() >= publish_at) {
 			publish(worker);
 			prune(worker);
 			publish_at = when_monotonic_ms() + PUBLISH_EVERY_SECONDS * 1000;
@@ -358,7 +412,8 @@ static void worker_loop(struct worker *worker, int stop_fd)
 int worker_main(const struct role_options *options)
 {
 	struct worker worker = { .mailboxes = options->sockets - 2,
-		.publishes = options->index == 0 };
+		.publishes = options->index == 0,
+		.start = options->start };
 	enum err rc = authority_open(options->conf_path, AUTHORITY_KEYS, &worker.authority);
 
 	if (rc != ERR_OK) {
@@ -371,6 +426,7 @@ int worker_main(const struct role_options *options)
 		fcntl(ROLE_FD_FIRST + (int)i, F_SETFL, O_NONBLOCK);
 	role_report(true, NULL);
 	worker_loop(&worker, options->stop_fd);
+	rc = store_failed(worker.authority->store) ? ERR_IO : ERR_OK; /* started again, we open it anew */
 	authority_close(&worker.authority);
-	return 0;
+	return err_exit_status(rc);
 }

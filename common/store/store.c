@@ -371,6 +371,11 @@ bool store_hindered(const struct store *store)
 	return store->hindered || store->failed;
 }
 
+bool store_failed(const struct store *store)
+{
+	return store->failed;
+}
+
 enum err own_begin(struct store *store, bool *own_out)
 {
 	*own_out = sqlite3_get_autocommit(store->db);

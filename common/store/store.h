@@ -34,6 +34,8 @@ CHECKED enum err store_commit(struct store *store);
 void store_rollback(struct store *store);
 /* Since store_begin: was the store busy, full or not to be read or written, or the clock behind? Then the fault is not in what was asked. */
 bool store_hindered(const struct store *store);
+/* I12: reading or writing failed, and nothing works any more until it is opened again. */
+bool store_failed(const struct store *store);
 /*
  * Named texts: "authority-address", "authority-fingerprint", "authority-key" (binary as base64),
  * "pin", "ready", … NULL if absent.
