@@ -60,14 +60,15 @@ static enum journal_level level_of(const struct conf *conf)
 	return JOURNAL_INFO;
 }
 
-/* A child: `--role NAME INDEX SOCKETS once|stay`, descriptors laid by the parent. Not for people. */
+/* A child: `--role NAME INDEX SOCKETS once|stay WALL RUNNING`, descriptors laid by the parent. Not for people. */
 static int run_role(char *const argv[])
 {
 	static char path[] = "/proc/self/fd/4", name[64];
 	struct role_options o = { .conf_path = path,
 		.index = atoi(argv[1]),
 		.sockets = (size_t)atoi(argv[2]),
-		.once = str_equal(argv[3], "once") };
+		.once = str_equal(argv[3], "once"),
+		.start = { .wall = atoll(argv[4]), .running_ms = atoll(argv[5]) } };
 	struct conf *conf = NULL;
 
 	snprintf(name, sizeof name, "countersignd/%s", argv[0]);
@@ -170,7 +171,7 @@ int main(int argc, char *argv[])
 	if (confine_basics() != ERR_OK)
 		return complain(ERR_SYSTEM);
 	secret_start();
-	if (argc == 6 && str_equal(argv[1], "--role"))
+	if (argc == 8 && str_equal(argv[1], "--role"))
 		return run_role(argv + 2);
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":c:nh", options, NULL)) != -1) {

@@ -5,6 +5,7 @@
 #define AUTHORITY_ROLE_H
 
 #include "base/conf.h"
+#include "clock.h"
 
 /* Descriptors of every child, as the parent lays them. */
 enum {
@@ -20,6 +21,7 @@ struct role_options {
 	bool once;
 	int stop_fd;    /* readable once SIGTERM or SIGINT came */
 	size_t sockets; /* how many from ROLE_FD_FIRST on */
+	struct clock_reading start; /* of the daemon */
 };
 
 /* Each returns the process's exit status. */

@@ -58,6 +58,7 @@ struct parent {
 	int conf_fd;
 	pid_t pid;
 	bool once;
+	struct clock_reading start;
 	struct child children[CHILDREN_MAX];
 	size_t count;
 	char *status; /* as last told */
@@ -122,7 +123,7 @@ static _Noreturn void become(const struct parent *p, const struct child *c, int 
 {
 	int from[FDS_MAX + 2], keep[FDS_MAX + 2];
 	size_t n = 0;
-	char index[16], sockets[16];
+	char index[16], sockets[16], wall[24], running[24];
 
 	from[n++] = report;
 	from[n++] = p->conf_fd;
@@ -143,8 +144,10 @@ static _Noreturn void become(const struct parent *p, const struct child *c, int 
 		_exit(71);
 	snprintf(index, sizeof index, "%d", c->index);
 	snprintf(sockets, sizeof sockets, "%zu", c->fd_count);
+	snprintf(wall, sizeof wall, "%lld", (long long)p->start.wall);
+	snprintf(running, sizeof running, "%lld", (long long)p->start.running_ms);
 	execl("/proc/self/exe", "countersignd", "--role", kind_names[c->kind], index, sockets,
-	    p->once ? "once" : "stay", (char *)NULL);
+	    p->once ? "once" : "stay", wall, running, (char *)NULL);
 	_exit(71);
 }
 
@@ -605,7 +608,7 @@ static enum err take_lock(const struct conf *conf, int *lock_out)
 
 int supervise(const char *conf_path, bool once)
 {
-	struct parent p = { .conf_fd = -1, .once = once, .pid = getpid() };
+	struct parent p = { .conf_fd = -1, .once = once, .pid = getpid(), .start = clock_read() };
 	int lock = -1;
 	enum err rc = read_conf(conf_path, &p);
 

@@ -315,14 +315,9 @@ enum err letters_are_capped(
 	return letters->count ? is_capped(authority, &letters->rows[0], now, out) : ERR_OK;
 }
 
-/* Inside a transaction no gpg may run, so this one alarm is not signed. */
-static enum err tell_capped(struct authority *authority, int64_t now)
+enum err letters_insert_alarm(
+    struct authority *authority, const char *subject, const char *text, int64_t now)
 {
-	static const char text[] =
-	    "More refusals, repeated replies or notices are due than may be sent (limits "
-	    "mails-per-address-day and mails-per-hour).\n"
-	    "To whom none are sent is in the log: countersignctl log --since 1d\n"
-	    "How many were left out: countersignctl status\n";
 	struct part part = { .type = "text/plain", .body = bytes_of_text(text) };
 	char *const *to = authority->conf->notify.administrators;
 	enum err e = ERR_OK;
@@ -332,8 +327,7 @@ static enum err tell_capped(struct authority *authority, int64_t now)
 		struct envelope_header header;
 
 		fill_row(authority, OUTBOX_ALARM, *to, now, &one.rows[0]);
-		letters_header(
-		    authority, *to, "Alarm: too many mails", now, &header, &one.rows[0].message_id);
+		letters_header(authority, *to, subject, now, &header, &one.rows[0].message_id);
 		one.count = 1;
 		e = letter_write(&header, &part, &one.rows[0].mail);
 		if (!e)
@@ -341,6 +335,17 @@ static enum err tell_capped(struct authority *authority, int64_t now)
 		letters_free(&one);
 	}
 	return e;
+}
+
+static enum err tell_capped(struct authority *authority, int64_t now)
+{
+	static const char text[] =
+	    "More refusals, repeated replies or notices are due than may be sent (limits "
+	    "mails-per-address-day and mails-per-hour).\n"
+	    "To whom none are sent is in the log: countersignctl log --since 1d\n"
+	    "How many were left out: countersignctl status\n";
+
+	return letters_insert_alarm(authority, "Alarm: too many mails", text, now);
 }
 
 /* The log keeps for ever, so what strangers can repeat without end is one entry a day there. */

@@ -43,6 +43,9 @@ CHECKED enum err letters_add_alarm(struct authority *authority, const char *subj
  * address and kind and one alarm a day; auditors' copies always go. */
 CHECKED enum err letters_insert(
     struct authority *authority, const struct letters *letters, int64_t now);
+/* Inside a transaction, where no gpg may run: an alarm to administrators that is not signed. */
+CHECKED enum err letters_insert_alarm(
+    struct authority *authority, const char *subject, const char *text, int64_t now);
 /* Would letters_insert leave out the first of them? */
 CHECKED enum err letters_are_capped(
     struct authority *authority, const struct letters *letters, int64_t now, bool *out);
