@@ -228,9 +228,10 @@ char *str_ndup(const char *s, size_t len)
 {
 	char *copy;
 
-	len = strnlen(s, len);
+	len = len > 0 ? strnlen(s, len) : 0; /* of nothing, s may be NULL */
 	copy = mem_alloc(len + 1);
-	memcpy(copy, s, len);
+	if (len > 0)
+		memcpy(copy, s, len);
 	return copy;
 }
 
