@@ -84,6 +84,10 @@ check-root:  ## what needs root: network namespaces
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(ROOT_PACKAGES)"
 	@$(MAKE) -s -j2 all tools
 	@tests/run $(ROOTS)
+check-long:  ## what takes long: many enrollments in one daemon
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s -j2 all tools
+	@TEST_SECONDS=3600 tests/run $(LONGS)
 demo:  ## install what is missing, build, and tell the whole story under build/demo
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES)"
 	@$(MAKE) -s -j2 all
@@ -130,8 +134,10 @@ install: all  ## install under DESTDIR and prefix (/usr/local)
 	    $(DESTDIR)$(prefix)/share/doc/countersign/
 format:  ## rewrite the sources in house style (clang-format)
 	clang-format -i $$(git ls-files '*.c' '*.h')
+dist:  ## build/countersign-VERSION.tar.gz of what is committed
+	@mkdir -p $(BUILD) && git archive --prefix=countersign-$(VERSION)/ -o $(BUILD)/countersign-$(VERSION).tar.gz HEAD
 clean:  ## remove what was built
 	rm -rf $(BUILD)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/\1\t/' | expand -t 14
-.PHONY: all unit tools check check-root demo flow fuzz fuzzers packages install format clean help
+.PHONY: all unit tools check check-root check-long demo flow fuzz fuzzers packages install format dist clean help

@@ -249,7 +249,7 @@ enum err stage_commit(struct work *w)
 	if (rc == ERR_OK)
 		rc = commit_verdict(w);
 	if (rc == ERR_OK)
-		rc = attempt_forget(s, w->hash);
+		rc = attempt_forget(s, w->attempt_key);
 	if (rc == ERR_OK)
 		rc = store_commit(s);
 	else

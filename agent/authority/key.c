@@ -128,7 +128,8 @@ bool take_client_key(struct work *w, enum err *failed)
 struct candidates {
 	struct buf keys[CANDIDATES_MAX]; /* reduced, each with a wanted user ID */
 	size_t count;
-	size_t others; /* keys of somebody else that were seen */
+	size_t others;        /* keys of somebody else that were seen */
+	unsigned odd_version; /* of a key that can't be certified for it (P4.7) */
 	bool secret;
 };
 
@@ -147,6 +148,8 @@ static void add_blob(struct candidates *c, struct bytes binary, struct addresses
 		if (packets_reduce(key, is_wanted, a, reduced) == ERR_OK &&
 		    packets_summarise(buf_bytes(reduced)).user_ids > 0)
 			c->count++;
+		else if (packets_summarise(key).version != 4)
+			c->odd_version = packets_summarise(key).version;
 		else
 			c->others++;
 	}
@@ -244,6 +247,9 @@ bool pick_plain_key(struct work *w, enum err *failed)
 		good = refuse_secret(w);
 	else if (c.count == 0 && a.misnamed)
 		good = refuse_name(w);
+	else if (c.count == 0 && c.odd_version)
+		good = refuse(&w->refusal, REASON_KEY_UNUSABLE,
+		    "The key is of version %u; only version 4 can be certified.", c.odd_version);
 	else if (c.count == 0 && c.others > 0)
 		good = refuse(&w->refusal, REASON_KEY_MISSING,
 		    "The mail holds %zu OpenPGP key%s, but none of %s.", c.others,

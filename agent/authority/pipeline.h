@@ -39,6 +39,7 @@ struct work {
 	struct bytes mail; /* at most limits.mail_bytes of it */
 	int64_t size;      /* of the whole */
 	uint8_t hash[HASH_BYTES];
+	uint8_t attempt_key[HASH_BYTES]; /* of this copy: equal mails in several workers' hands are counted each by itself */
 	int64_t attempts;
 	/* parse, unseal */
 	struct message message; /* as it came */

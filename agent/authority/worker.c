@@ -111,7 +111,7 @@ static bool defer(struct worker *worker, const struct work *w, enum err rc)
 		journal_warning("deferred a mail: %s", why);
 	worker->unwell |= outage;
 	if (outage && w->attempts > 0 &&
-	    attempt_excuse(worker->authority->store, w->hash) != ERR_OK)
+	    attempt_excuse(worker->authority->store, w->attempt_key) != ERR_OK)
 		journal_warning("%s", err_text());
 	str_free(&why);
 	return outage;
@@ -121,7 +121,7 @@ static bool defer(struct worker *worker, const struct work *w, enum err rc)
 static enum err attempt(struct worker *worker, struct work *w)
 {
 	int64_t attempts = 0;
-	enum err rc = attempt_begin(worker->authority->store, w->hash, w->now, &attempts);
+	enum err rc = attempt_begin(worker->authority->store, w->attempt_key, w->now, &attempts);
 
 	if (rc != ERR_OK)
 		return rc;
@@ -169,6 +169,18 @@ static void prune(struct worker *worker)
 		journal_warning("cannot tidy the store: %s", err_text());
 }
 
+/* What attempts are counted by (I9): the bytes, and where they lie. */
+static void key_attempt(struct work *w, const char *id)
+{
+	struct buf record = BUF_INIT;
+
+	wire_put_bytes(&record, bytes_of(w->hash, sizeof w->hash));
+	wire_put_text(&record, w->mailbox);
+	wire_put_text(&record, id);
+	hash_sha256(buf_bytes(&record), w->attempt_key);
+	buf_free(&record);
+}
+
 static void take_offer(struct worker *worker, const struct packet *packet)
 {
 	struct buf mail = BUF_SECRET;
@@ -187,6 +199,7 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 	if (rc == ERR_OK) {
 		w.mail = buf_bytes(&mail);
 		hash_sha256(w.mail, w.hash);
+		key_attempt(&w, id);
 		rc = check_clock(worker);
 	}
 	if (rc == ERR_OK)
