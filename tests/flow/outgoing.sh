@@ -96,7 +96,7 @@ ok "it is due later" test "$(column due $who)" -gt "$((before + 30))"
 ok "and it was tried" test -s "$(mail_of $who)"
 is "with the authority as sender, and the address behind --" "$(argv $who)" "-i -f sa@example.org -- $who "
 cp "$(mail_of $who)" "$T/tried"
-store_sql "SELECT hex(mail) FROM outbox WHERE id = '$id'" | xxd -r -p | tr -d '\r' >"$T/stored"
+store_sql "SELECT hex(mail) FROM outbox WHERE id = '$id'" | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' | tr -d '\r' >"$T/stored"
 ok "the outbox's bytes arrive unchanged" cmp "$T/stored" "$T/tried"
 rm -f "$T"/sm/*
 agent_once
