@@ -176,7 +176,7 @@ static bool apply_rule(struct work *w, const struct known *k, enum keyset_event 
 /* Name in use, and P2.4: an address with an active keyset signs, unless the token says otherwise. */
 static bool check_known(struct work *w, const struct known_list *list, enum err *failed)
 {
-	bool any_active = false, any_valid = false, any_present = false;
+	bool any_active = false, any_valid = false, any_present = false, replaces = false;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct known *k = &list->all[i];
@@ -190,6 +190,7 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 			any_active = true;
 			any_valid |= valid;
 			any_present |= present;
+			replaces |= same && valid;
 		}
 		if (!same && !w->token->recovery)
 			continue;
@@ -199,7 +200,7 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 					   : KEYSET_EVENT_ENROLL))
 			return false;
 	}
-	w->relies_on_signature = any_valid;
+	w->relies_on_signature = any_valid && (!w->token->additional || replaces);
 	if (!any_active || any_valid || w->token->additional)
 		return true;
 	return refuse(

@@ -127,7 +127,7 @@ static enum err commit_ignored(struct work *w)
 
 	if (rc == ERR_OK && w->message.report && w->message.report_message_id)
 		rc = outbox_bounced(s, w->message.report_message_id, w->now,
-		    w->message.report_status ? w->message.report_status
+		    w->message.report_status && *w->message.report_status ? w->message.report_status
 					     : "a delivery report without a status",
 		    &found);
 	if (rc == ERR_OK && w->automatic && w->token)
@@ -145,7 +145,7 @@ static char *quarantined_headers(const struct work *w)
 		buf_add(&headers, w->message.headers.data, w->message.headers.len);
 	else
 		while (headers.len < HEADERS_MAX && bytes_line(&rest, &line) && line.len > 0) {
-			buf_add(&headers, line.data, line.len);
+			buf_add(&headers, line.data, line.len < HEADERS_MAX - headers.len ? line.len : HEADERS_MAX - headers.len);
 			buf_add_byte(&headers, '\n');
 		}
 	token_redact(&headers);

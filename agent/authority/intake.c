@@ -200,7 +200,9 @@ static enum err look(struct intake *in, bool *left_out)
 			continue;
 		}
 		enum err one = offer(in, free_flight(in), ids[i]);
-		if (one != ERR_OK && one != ERR_NOINPUT) { /* NOINPUT: somebody took it away */
+		if (one == ERR_NOINPUT && rest) /* somebody took it away, or it only looks so */
+			rest_add(in, ids[i], 0);
+		if (one != ERR_OK && one != ERR_NOINPUT) {
 			journal_warning("cannot take %s: %s", ids[i], err_text());
 			rest_add(in, ids[i], 0);
 			*left_out = true;

@@ -211,6 +211,7 @@ static void collect(struct work *w, struct addresses *a, struct candidates *c)
 static bool choose(struct work *w, struct candidates *c, struct addresses *a, enum err *failed)
 {
 	char first[FINGERPRINT_SIZE] = "";
+	size_t pick = 0; /* the first copy that gpg takes: one may be damaged */
 
 	for (size_t i = 0; c->count > 1 && i < c->count; i++) {
 		struct key_facts *facts = NULL;
@@ -224,13 +225,15 @@ static bool choose(struct work *w, struct candidates *c, struct addresses *a, en
 			refuse(&w->refusal, REASON_KEY_AMBIGUOUS,
 			    "The mail holds several keys for %s: %s and %s.", w->address, first,
 			    facts->fingerprint);
-		if (facts && !*first)
+		if (facts && !*first) {
 			memcpy(first, facts->fingerprint, sizeof first);
+			pick = i;
+		}
 		key_facts_free(&facts);
 		if (other)
 			return false;
 	}
-	buf_add(&w->key, c->keys[0].data, c->keys[0].len);
+	buf_add(&w->key, c->keys[pick].data, c->keys[pick].len);
 	return look_at_key(w, a, failed);
 }
 

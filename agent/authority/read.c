@@ -4,6 +4,7 @@
 
 #include "enroll/packets.h"
 #include "pipeline.h"
+#include "stages.h"
 
 /* A client's request that breaks P2.5 is still answered when its token signature holds: check finds out who sent it. */
 static enum err read_client_request(struct work *w)
@@ -100,7 +101,7 @@ static bool holds_secret_key(const struct message *m)
 }
 
 /* P5.7, whatever else the mail wants: anything like a token in any text, or a secret key in any part, and it is not kept. */
-static bool carries_secret(const struct work *w, const struct message *m)
+bool work_carries_secret(const struct work *w, const struct message *m)
 {
 	return (m->subject && holds_token(w, bytes_of_text(m->subject))) || holds_token(w, buf_bytes(&m->new_text)) ||
 	       holds_token(w, buf_bytes(&m->quoted_text)) || holds_secret_key(m);
@@ -110,7 +111,7 @@ enum err stage_read(struct work *w)
 {
 	struct bytes opened = buf_bytes(&w->opened);
 
-	w->carried_secret = carries_secret(w, &w->message) || carries_secret(w, &w->inner);
+	w->carried_secret = work_carries_secret(w, &w->message) || work_carries_secret(w, &w->inner);
 	if (w->was_encrypted && confirmation_looks_like(opened))
 		return read_client_confirmation(w);
 	if (w->was_encrypted && request_looks_like(opened))

@@ -15,6 +15,9 @@ static inline char *repeat_alarm_mark(const struct work *w)
 /* Parses in a fresh confined process; as nursery_parse. */
 CHECKED enum err work_parse(struct work *w, struct bytes mail, bool truncated, struct message *out);
 
+/* P5.7: does it hold anything like a token, or a secret key, in the open? */
+bool work_carries_secret(const struct work *w, const struct message *m);
+
 /* Inside the transaction: ERR_TEMPORARY "raced" if the address's keysets, or whose the key is, are not what check saw. */
 CHECKED enum err check_picture(struct work *w);
 

@@ -54,6 +54,7 @@ static enum err make_plain_sealed(struct buf *message)
 /* An encryption that can't be opened: nobody can be answered. */
 static enum err give_up(struct work *w)
 {
+	w->carried_secret |= work_carries_secret(w, &w->message);
 	if (w->automatic)
 		return work_ignore(w, "an automatic mail with an encryption that can't be opened");
 	if (w->message.truncated)

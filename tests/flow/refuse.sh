@@ -200,6 +200,7 @@ plain_mail carol@example.org "" "$T/secret.asc" | silent 'a secret key without a
     for i in $(seq 150); do printf -- '--m\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n%s\n' "$(base64 <<<"Token: $token")"; done
     printf -- '--m--\n'; } | silent 'a token in one of too many parts'
 like "that mail is in quarantine" "$(countersignctl quarantine list)" 'parts'
+"$top/tests/lib/hostile_message.py" password | sed "s/^Subject: x/Subject: $token/" | silent 'a token beside an encryption that can not be opened'
 printf 'From: alice@example.org\nTo: sa@example.org\nSubject: Re\n\nConfirmation: %s\n\n> Your token is %s\n' "$nonce" "$token" | silent 'a confirmation that quotes a token'
 for place in "$T/sa" "$T/mail/inbox"; do
     is "the secret key is not kept below $(basename "$place")" "$(grep -rlaF "$key_line" "$place")" ""
