@@ -338,7 +338,8 @@ enum err command_sendmail(struct invocation *in)
 	struct sendmail s = { 0 };
 	enum err e;
 
-	journal_open("countersignctl", JOURNAL_ERROR); /* a mail program takes each line for a failure */
+	journal_open(
+	    "countersignctl", JOURNAL_ERROR); /* a mail program takes each line for a failure */
 	if ((e = read_sendmail_arguments(&f, &s)) ||
 	    (e = file_read("-", DRAFT_BYTES_MAX, &f.draft)))
 		goto out;

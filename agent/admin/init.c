@@ -290,7 +290,8 @@ static void note_root(const struct init *i)
 		command_note(
 		    "there is no user \"" SERVICE_USER
 		    "\" to own the authority, so it works as root; to change that, stop countersignd, "
-		    "\"adduser --system --group " SERVICE_USER "\", and give %s, %s and the Maildirs to it "
+		    "\"adduser --system --group " SERVICE_USER
+		    "\", and give %s, %s and the Maildirs to it "
 		    "with chown -R",
 		    i->state, i->runtime);
 }

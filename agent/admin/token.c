@@ -250,8 +250,8 @@ enum err command_token_issue(struct invocation *in)
 	    (e = command_open(in, AUTHORITY_KEYS, &b.authority)))
 		return e;
 	b.issues = mem_alloc((size_t)in->argc * sizeof *b.issues);
-	if ((mail && (e = issue_check_mailing(b.authority))) || (b.slip && (e = check_slip(b.slip))) ||
-	    (e = prepare(&b, &options)))
+	if ((mail && (e = issue_check_mailing(b.authority))) ||
+	    (b.slip && (e = check_slip(b.slip))) || (e = prepare(&b, &options)))
 		goto out;
 	progress_start(&b.progress, mail ? "Mailing" : "Issuing");
 	e = mail ? mail_all(&b, &in->status) : hand_out(&b);

@@ -167,7 +167,8 @@ static bool apply_rule(struct work *w, const struct known *k, enum keyset_event 
 	if (rule->act == RULE_REFUSE)
 		return refuse(&w->refusal, rule->reason, NULL);
 	if (rule->act == RULE_DO && rule->next == KEYSET_SUPERSEDED) {
-		w->supersedes = mem_array(w->supersedes, w->supersede_count + 1, sizeof *w->supersedes);
+		w->supersedes =
+		    mem_array(w->supersedes, w->supersede_count + 1, sizeof *w->supersedes);
 		w->supersedes[w->supersede_count++] = k->id;
 	}
 	return true;
@@ -239,8 +240,9 @@ enum err check_picture(struct work *w)
 	if (rc == ERR_OK)
 		rc = keyset_by_fingerprint(w->authority->store, w->facts->fingerprint, &row);
 	if (rc == ERR_OK && (!bytes_equal(buf_bytes(&picture), buf_bytes(&w->picture)) ||
-	                     (row && !str_equal(row->address, w->address))))
-		rc = err_fail(ERR_TEMPORARY, "raced: the keysets of %s have changed meanwhile", w->address);
+				(row && !str_equal(row->address, w->address))))
+		rc = err_fail(
+		    ERR_TEMPORARY, "raced: the keysets of %s have changed meanwhile", w->address);
 	keyset_row_free(&row);
 	buf_free(&picture);
 	free(list.all);
@@ -258,11 +260,12 @@ static bool check_coverage(struct work *w)
 	if (!w->relies_on_signature || w->kind == WORK_CLIENT_REQUEST)
 		return true;
 	if (w->signature_of_body)
-		covered = in_body && w->token_in_text && !w->key_outside && w->key_origin != KEY_AUTOCRYPT;
+		covered = in_body && w->token_in_text && !w->key_outside &&
+			  w->key_origin != KEY_AUTOCRYPT;
 	else
 		covered = in_body && !w->key_outside;
 	return covered || refuse(&w->refusal, REASON_SIGNATURE_INVALID,
-	                      "The signature does not cover both the token and the key.");
+			      "The signature does not cover both the token and the key.");
 }
 
 /* ---- the key (P4.7) ---- */
@@ -349,7 +352,8 @@ static enum err check_request(struct work *w)
 		return refused(w);
 	}
 	if (!check_created(w) || !check_keyset_name(w) || !check_keysets(w, &failed) ||
-	    !take_key(w, &failed) || !check_coverage(w) || !check_other_person(w, &failed) || !check_deposit(w))
+	    !take_key(w, &failed) || !check_coverage(w) || !check_other_person(w, &failed) ||
+	    !check_deposit(w))
 		return failed != ERR_OK ? failed : refused(w);
 	w->verdict = VERDICT_ENROLL;
 	return ERR_OK;

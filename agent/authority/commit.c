@@ -127,8 +127,9 @@ static enum err commit_ignored(struct work *w)
 
 	if (rc == ERR_OK && w->message.report && w->message.report_message_id)
 		rc = outbox_bounced(s, w->message.report_message_id, w->now,
-		    w->message.report_status && *w->message.report_status ? w->message.report_status
-					     : "a delivery report without a status",
+		    w->message.report_status && *w->message.report_status
+			? w->message.report_status
+			: "a delivery report without a status",
 		    &found);
 	if (rc == ERR_OK && w->automatic && w->token)
 		rc = counter_add(s, "automatic-with-token", 1);
@@ -145,7 +146,9 @@ static char *quarantined_headers(const struct work *w)
 		buf_add(&headers, w->message.headers.data, w->message.headers.len);
 	else
 		while (headers.len < HEADERS_MAX && bytes_line(&rest, &line) && line.len > 0) {
-			buf_add(&headers, line.data, line.len < HEADERS_MAX - headers.len ? line.len : HEADERS_MAX - headers.len);
+			buf_add(&headers, line.data,
+			    line.len < HEADERS_MAX - headers.len ? line.len
+								 : HEADERS_MAX - headers.len);
 			buf_add_byte(&headers, '\n');
 		}
 	token_redact(&headers);
@@ -158,13 +161,17 @@ static char *quarantined_headers(const struct work *w)
  */
 static bool quarantine_keeps_mail(const struct work *w, int64_t quarantined)
 {
-	return w->body && !w->carried_secret && !w->was_encrypted && quarantined < QUARANTINED_MAILS_MAX;
+	return w->body && !w->carried_secret && !w->was_encrypted &&
+	       quarantined < QUARANTINED_MAILS_MAX;
 }
 
 static enum err commit_quarantine(struct work *w)
 {
-	struct quarantine_row row = { .at = w->now, .mailbox = str_dup(w->mailbox), .reason = str_dup(w->why),
-		.headers = quarantined_headers(w), .size = w->size };
+	struct quarantine_row row = { .at = w->now,
+		.mailbox = str_dup(w->mailbox),
+		.reason = str_dup(w->why),
+		.headers = quarantined_headers(w),
+		.size = w->size };
 	int64_t quarantined = 0;
 	bool first = false;
 	enum err rc = quarantine_count(w->authority->store, &quarantined);
@@ -213,7 +220,8 @@ static enum outcome outcome_of(const struct work *w)
 {
 	if (w->verdict == VERDICT_QUARANTINE || w->carried_secret)
 		return OUTCOME_DELETE;
-	return w->verdict == VERDICT_IGNORE || w->verdict == VERDICT_OPEN ? OUTCOME_IGNORED : OUTCOME_DONE;
+	return w->verdict == VERDICT_IGNORE || w->verdict == VERDICT_OPEN ? OUTCOME_IGNORED
+									  : OUTCOME_DONE;
 }
 
 /* For the operator, once it is true. */
@@ -227,7 +235,8 @@ static void tell(const struct work *w)
 		journal_info("sent the reply to %s again, keyset %s", w->address, w->earlier->name);
 		return;
 	case VERDICT_REFUSE:
-		journal_info("refused a request for %s: %s", w->address, reason_code(w->refusal.reason));
+		journal_info(
+		    "refused a request for %s: %s", w->address, reason_code(w->refusal.reason));
 		return;
 	case VERDICT_CONFIRM:
 		journal_info("%s confirmed the keyset %s", w->address, w->earlier->name);

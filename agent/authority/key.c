@@ -42,7 +42,8 @@ static bool ends_with_listed(const struct addresses *a, const char *user_id)
 {
 	const char *open = strrchr(user_id, '<');
 	char *inside = open ? str_ndup(open + 1, strcspn(open + 1, ">")) : NULL, *address = NULL;
-	bool listed = inside && address_canonical(inside, &address) == ERR_OK && is_listed(a, address);
+	bool listed =
+	    inside && address_canonical(inside, &address) == ERR_OK && is_listed(a, address);
 
 	str_free(&inside);
 	str_free(&address);

@@ -27,7 +27,8 @@ static const char usage[] =
 struct role {
 	const char *name;
 	int (*run)(const struct role_options *options);
-	bool no_new_privileges; /* not the sender: Postfix's sendmail is set-group-id (the nursery's filter brings its own) */
+	bool
+	    no_new_privileges; /* not the sender: Postfix's sendmail is set-group-id (the nursery's filter brings its own) */
 };
 
 static const struct role roles[] = {
@@ -137,7 +138,8 @@ static enum err bad_option(const char *word, int answer, int letter)
 	const char *shown = str_starts(word, "--") ? word : option;
 
 	if (answer == ':')
-		return err_fail(ERR_USAGE, "%s needs a value; countersignd --help shows which", shown);
+		return err_fail(
+		    ERR_USAGE, "%s needs a value; countersignd --help shows which", shown);
 	return err_fail(ERR_USAGE, "there is no option %s; countersignd --help lists them", shown);
 }
 

@@ -39,7 +39,8 @@ struct work {
 	struct bytes mail; /* at most limits.mail_bytes of it */
 	int64_t size;      /* of the whole */
 	uint8_t hash[HASH_BYTES];
-	uint8_t attempt_key[HASH_BYTES]; /* of this copy: equal mails in several workers' hands are counted each by itself */
+	uint8_t attempt_key
+	    [HASH_BYTES]; /* of this copy: equal mails in several workers' hands are counted each by itself */
 	int64_t attempts;
 	/* parse, unseal */
 	struct message message; /* as it came */
@@ -66,11 +67,12 @@ struct work {
 	char *keyset;   /* as stated, else by P3.3 */
 	struct buf key; /* the user's key, reduced, binary */
 	struct key_facts *facts;
-	size_t encryption;          /* index into facts->subkeys */
-	enum key_origin key_origin; /* a plain mail's key, and whether it stood outside of the encryption */
+	size_t encryption; /* index into facts->subkeys */
+	enum key_origin
+	    key_origin; /* a plain mail's key, and whether it stood outside of the encryption */
 	bool key_outside;
-	bool signature_of_body;     /* the signature looked at was the body's, not the encryption's */
-	bool relies_on_signature;   /* P2.4: this enrollment is allowed by a signature */
+	bool signature_of_body;   /* the signature looked at was the body's, not the encryption's */
+	bool relies_on_signature; /* P2.4: this enrollment is allowed by a signature */
 	struct keyset_row *earlier; /* repeat, confirm: the keyset meant */
 	struct buf picture;         /* the address's keysets and their states, as check saw them */
 	int64_t *supersedes;        /* keysets that end with this enrollment */

@@ -103,7 +103,8 @@ static bool holds_secret_key(const struct message *m)
 /* P5.7, whatever else the mail wants: anything like a token in any text, or a secret key in any part, and it is not kept. */
 bool work_carries_secret(const struct work *w, const struct message *m)
 {
-	return (m->subject && holds_token(w, bytes_of_text(m->subject))) || holds_token(w, buf_bytes(&m->new_text)) ||
+	return (m->subject && holds_token(w, bytes_of_text(m->subject))) ||
+	       holds_token(w, buf_bytes(&m->new_text)) ||
 	       holds_token(w, buf_bytes(&m->quoted_text)) || holds_secret_key(m);
 }
 
@@ -111,7 +112,8 @@ enum err stage_read(struct work *w)
 {
 	struct bytes opened = buf_bytes(&w->opened);
 
-	w->carried_secret = work_carries_secret(w, &w->message) || work_carries_secret(w, &w->inner);
+	w->carried_secret =
+	    work_carries_secret(w, &w->message) || work_carries_secret(w, &w->inner);
 	if (w->was_encrypted && confirmation_looks_like(opened))
 		return read_client_confirmation(w);
 	if (w->was_encrypted && request_looks_like(opened))

@@ -19,8 +19,8 @@ struct role_options {
 	const char *conf_path;
 	int index; /* which mailbox, which worker */
 	bool once;
-	int stop_fd;    /* readable once SIGTERM or SIGINT came */
-	size_t sockets; /* how many from ROLE_FD_FIRST on */
+	int stop_fd;                /* readable once SIGTERM or SIGINT came */
+	size_t sockets;             /* how many from ROLE_FD_FIRST on */
 	struct clock_reading start; /* of the daemon */
 };
 

@@ -64,14 +64,16 @@ static enum err give_up(struct work *w)
 
 enum err stage_unseal(struct work *w)
 {
-	struct signatures ignored; /* whose they are is known only when the key is there: work_signed_by */
+	struct signatures
+	    ignored; /* whose they are is known only when the key is there: work_signed_by */
 
 	if (w->message.encrypted.len == 0)
 		return ERR_OK;
 	w->opened.secret = true;
 	enum err rc = make_plain_sealed(&w->message.encrypted);
 	if (rc == ERR_OK)
-		rc = keyhome_decrypt(w->authority->home, buf_bytes(&w->message.encrypted), &w->opened, &ignored);
+		rc = keyhome_decrypt(
+		    w->authority->home, buf_bytes(&w->message.encrypted), &w->opened, &ignored);
 	if (rc == ERR_DATA)
 		return give_up(w);
 	if (rc != ERR_OK)
@@ -97,8 +99,8 @@ enum err work_signed_by(
 	if (rc != ERR_OK)
 		return rc;
 	/* Only one signature over all of it counts (P4.5): the encryption's own, or the body's. A client's lines have no body. */
-	if (w->kind != WORK_CLIENT_REQUEST && w->kind != WORK_CLIENT_CONFIRMATION && m->signed_bytes.len > 0 &&
-	    m->signed_whole) {
+	if (w->kind != WORK_CLIENT_REQUEST && w->kind != WORK_CLIENT_CONFIRMATION &&
+	    m->signed_bytes.len > 0 && m->signed_whole) {
 		w->signature_of_body = true;
 		rc = keyhome_verify(w->authority->home, buf_bytes(&m->signed_bytes),
 		    buf_bytes(&m->signature), NULL, &signatures);

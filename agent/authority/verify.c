@@ -39,7 +39,8 @@ static void check_escrow(const struct conf *conf)
 static void check_administrators(const struct conf *conf)
 {
 	if (!conf->notify.administrators || !*conf->notify.administrators)
-		printf("warning nobody hears of quarantine and alarms: notify administrators is empty\n");
+		printf(
+		    "warning nobody hears of quarantine and alarms: notify administrators is empty\n");
 }
 
 static void check_mailboxes(const struct conf *conf)

@@ -56,7 +56,8 @@ static enum err tell_misled(struct worker *worker, int64_t now)
 	if (rc == ERR_OK)
 		rc = mark_once(store, "alarm:clock", now, DAY_SECONDS, &first);
 	if (rc == ERR_OK && first)
-		rc = letters_insert_alarm(worker->authority, "Alarm: the clock has jumped", text, now);
+		rc = letters_insert_alarm(
+		    worker->authority, "Alarm: the clock has jumped", text, now);
 	if (rc == ERR_OK)
 		rc = store_commit(store);
 	else
@@ -67,7 +68,8 @@ static enum err tell_misled(struct worker *worker, int64_t now)
 /* While it is wrong no mail is worked on, nothing is published and nothing forgotten; the outbox goes by the time that should be. */
 static enum err check_clock(struct worker *worker)
 {
-	static const char why[] = "the clock has jumped by more than a day; restart countersignd if it is right now";
+	static const char why[] =
+	    "the clock has jumped by more than a day; restart countersignd if it is right now";
 	struct clock_reading now = clock_read();
 	bool misled = !clock_plausible(&worker->start, &now), before = worker->misled;
 
@@ -270,7 +272,8 @@ static void take_claim(struct worker *worker, const struct packet *packet)
 }
 
 /* Administrators are told once a day that something could not be sent; not of an alarm that could not. */
-static enum err tell_undeliverable(struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
+static enum err tell_undeliverable(
+    struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
 {
 	struct store *store = worker->authority->store;
 	struct letters letters = { .count = 0 };
@@ -279,8 +282,11 @@ static enum err tell_undeliverable(struct worker *worker, const struct outbox_ro
 
 	if (row->kind == OUTBOX_ALARM)
 		return ERR_OK;
-	buf_addf(&text, "A mail to %s could not be sent: %.200s.\n\n    countersignctl outbox list\n", row->recipient, error);
-	enum err rc = letters_add_alarm(worker->authority, "A mail could not be sent", buf_text(&text), now, &letters);
+	buf_addf(&text,
+	    "A mail to %s could not be sent: %.200s.\n\n    countersignctl outbox list\n",
+	    row->recipient, error);
+	enum err rc = letters_add_alarm(
+	    worker->authority, "A mail could not be sent", buf_text(&text), now, &letters);
 	if (rc == ERR_OK)
 		rc = store_begin(store);
 	if (rc == ERR_OK)
@@ -296,7 +302,8 @@ static enum err tell_undeliverable(struct worker *worker, const struct outbox_ro
 	return rc;
 }
 
-static enum err give_up(struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
+static enum err give_up(
+    struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
 {
 	enum err rc = outbox_failed(worker->authority->store, row->id, now, error);
 
@@ -439,7 +446,8 @@ int worker_main(const struct role_options *options)
 		fcntl(ROLE_FD_FIRST + (int)i, F_SETFL, O_NONBLOCK);
 	role_report(true, NULL);
 	worker_loop(&worker, options->stop_fd);
-	rc = store_failed(worker.authority->store) ? ERR_IO : ERR_OK; /* started again, we open it anew */
+	rc = store_failed(worker.authority->store) ? ERR_IO
+						   : ERR_OK; /* started again, we open it anew */
 	authority_close(&worker.authority);
 	return err_exit_status(rc);
 }

@@ -113,8 +113,9 @@ static enum err choose_password(struct opening *o)
 	else
 		e = password_choose(
 		    o->options, keyhome_path(o->user), o->request.keyset, &o->password);
-	return e == ERR_DENIED ? err_prefix(e, "the keyset \"%s\" is not installed", o->request.keyset)
-			       : e;
+	return e == ERR_DENIED
+		   ? err_prefix(e, "the keyset \"%s\" is not installed", o->request.keyset)
+		   : e;
 }
 
 static enum err open_reply(struct opening *o)

@@ -238,8 +238,7 @@ static enum err check_certification(struct opening *o, const struct key_facts *f
 }
 
 /* The key parts are told apart by fingerprint, not by their names. */
-static enum err take_key(
-    struct opening *o, struct keyhome *scratch, const struct buf *armored)
+static enum err take_key(struct opening *o, struct keyhome *scratch, const struct buf *armored)
 {
 	struct key_facts *facts = NULL;
 	struct buf binary = BUF_INIT;

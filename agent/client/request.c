@@ -25,7 +25,9 @@ enum err making_read_mail(struct making *m)
 	if (e == ERR_OK) {
 		e = reading_mail(buf_bytes(&bytes), &m->mail);
 		if (e != ERR_OK)
-			e = err_prefix(e, "%s", str_equal(m->options->operand, "-") ? "standard input" : m->options->operand);
+			e = err_prefix(e, "%s",
+			    str_equal(m->options->operand, "-") ? "standard input"
+								: m->options->operand);
 	}
 	m->has_mail = e == ERR_OK;
 	buf_free(&bytes);

@@ -205,7 +205,8 @@ enum err authority_check_conf(struct conf *conf)
 	enum err e;
 
 	if (!is_set(conf->authority.address))
-		return err_fail(ERR_CONFIG, "%s has no address in its section authority", conf->path);
+		return err_fail(
+		    ERR_CONFIG, "%s has no address in its section authority", conf->path);
 	if ((e = canonical_in_place(conf, "address", &conf->authority.address)) ||
 	    (e = canonical_domains(conf)) ||
 	    (e = canonical_list(conf, "auditors", conf->notify.auditors)))

@@ -25,8 +25,14 @@ struct bytes {
 	size_t len;
 };
 
-#define BUF_INIT { 0 }
-#define BUF_SECRET { .secret = true }
+#define BUF_INIT \
+	{ \
+		0 \
+	}
+#define BUF_SECRET \
+	{ \
+		.secret = true \
+	}
 
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_text(struct buf *b, const char *text);
@@ -49,13 +55,13 @@ bool bytes_equal(struct bytes a, struct bytes b);
 /* First place of `needle` in `hay`, or NULL. */
 const uint8_t *bytes_find(struct bytes hay, struct bytes needle);
 
-void *mem_alloc(size_t len);                       /* zeroed */
+void *mem_alloc(size_t len); /* zeroed */
 void *mem_realloc(void *p, size_t len);
 void *mem_array(void *p, size_t count, size_t each); /* realloc with overflow check */
-void *mem_dup(const void *p, size_t len);          /* NULL for len 0 */
-void mem_wipe(void *p, size_t len);                /* not optimised away */
+void *mem_dup(const void *p, size_t len);            /* NULL for len 0 */
+void mem_wipe(void *p, size_t len);                  /* not optimised away */
 
-char *str_dup(const char *s);                      /* NULL stays NULL */
+char *str_dup(const char *s); /* NULL stays NULL */
 char *str_ndup(const char *s, size_t len);
 char *str_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 bool str_equal(const char *a, const char *b);      /* NULL equals only NULL */

@@ -11,64 +11,67 @@
 #define CONF_DEFAULT_PATH "/etc/countersign/countersign.conf"
 
 struct conf_mailbox {
-	char *url;           /* maildir:DIR (imap: comes with its issue) */
-	char *done_folder;   /* "Done"; "" deletes */
+	char *url;            /* maildir:DIR (imap: comes with its issue) */
+	char *done_folder;    /* "Done"; "" deletes */
 	char *ignored_folder; /* "Ignored"; "" deletes */
 };
 
 struct conf {
 	char *path; /* where it was read from */
 	struct {
-		char *address;            /* the authority's own */
-		char *name;               /* display name */
-		char *state_directory;    /* store, key homes, spool */
-		char *runtime_directory;  /* tmpfs: throw-away homes, sockets */
-		char *passphrase_file;    /* "" : none; the key has no passphrase or is unlocked by hand */
-		char *escrow_home;        /* "" : STATE/escrow */
-		char *key_home;           /* "" : STATE/keys */
+		char *address;           /* the authority's own */
+		char *name;              /* display name */
+		char *state_directory;   /* store, key homes, spool */
+		char *runtime_directory; /* tmpfs: throw-away homes, sockets */
+		char *
+		    passphrase_file; /* "" : none; the key has no passphrase or is unlocked by hand */
+		char *escrow_home;   /* "" : STATE/escrow */
+		char *key_home;      /* "" : STATE/keys */
 	} authority;
 	struct conf_mailbox mailbox[CONF_MAILBOXES_MAX];
 	size_t mailbox_count;
 	struct {
-		char *url;                /* sendmail:PATH or maildir:DIR */
+		char *url;                 /* sendmail:PATH or maildir:DIR */
 		char *recipient_delimiter; /* "" : none (P6.1) */
-		bool bounces;             /* off: null envelope sender */
+		bool bounces;              /* off: null envelope sender */
 		int64_t timeout_seconds;
 		int64_t retry_first_seconds, retry_most_seconds, give_up_seconds;
 	} submit;
 	struct {
-		char **domains;           /* NULL-terminated; canonical; default: the authority's own (P1.5) */
-		char *plain_requests;     /* on | encrypted | off (P3.1) */
-		char *escrow;             /* off; offered and required belong to deposits */
-		char *token_by_mail;      /* enroll | recover | both | none (P5.7) */
-		int64_t token_expires_seconds;   /* P1.6 */
-		int64_t certify_seconds;         /* P5.2 */
-		int64_t certify_spread_seconds;  /* P5.2 */
+		char *
+		    *domains; /* NULL-terminated; canonical; default: the authority's own (P1.5) */
+		char *plain_requests;           /* on | encrypted | off (P3.1) */
+		char *escrow;                   /* off; offered and required belong to deposits */
+		char *token_by_mail;            /* enroll | recover | both | none (P5.7) */
+		int64_t token_expires_seconds;  /* P1.6 */
+		int64_t certify_seconds;        /* P5.2 */
+		int64_t certify_spread_seconds; /* P5.2 */
 		int64_t grace_seconds;
-		char *policy_url;         /* P5.2 */
-		int64_t rsa_bits_min;     /* P4.7 */
-		char **curves;            /* allowed: ed25519 cv25519 ed448 cv448 nistp256 nistp384 nistp521 brainpoolP256r1 … */
-		bool dsa_elgamal;         /* allowed at all */
+		char *policy_url;     /* P5.2 */
+		int64_t rsa_bits_min; /* P4.7 */
+		char **
+		    curves; /* allowed: ed25519 cv25519 ed448 cv448 nistp256 nistp384 nistp521 brainpoolP256r1 … */
+		bool dsa_elgamal; /* allowed at all */
 	} policy;
 	struct {
-		char *directory;          /* "" : not published */
-		char *policy;             /* text of the WKD policy file */
+		char *directory; /* "" : not published */
+		char *policy;    /* text of the WKD policy file */
 	} wkd;
 	struct {
-		char *level;              /* error | warning | info | debug */
+		char *level; /* error | warning | info | debug */
 	} log;
 	struct {
-		int64_t mail_bytes, nesting, parts, header_bytes;  /* P4.1 */
+		int64_t mail_bytes, nesting, parts, header_bytes; /* P4.1 */
 		int64_t parser_seconds, parser_memory_bytes, gpg_seconds, decompressed_bytes;
-		int64_t attempts;         /* crashes or time-outs before quarantine */
-		int64_t workers;          /* 0: number of cores */
-		int64_t mails_per_address_day, mails_per_hour;     /* P6.7 */
-		int64_t poll_seconds;     /* look again even without a notification */
-		int64_t busy_seconds;     /* how long to wait for the store */
+		int64_t attempts; /* crashes or time-outs before quarantine */
+		int64_t workers;  /* 0: number of cores */
+		int64_t mails_per_address_day, mails_per_hour; /* P6.7 */
+		int64_t poll_seconds; /* look again even without a notification */
+		int64_t busy_seconds; /* how long to wait for the store */
 	} limits;
 	struct {
-		char **auditors;          /* addresses (P5.6) */
-		char **administrators;    /* quarantine and alarms */
+		char **auditors;       /* addresses (P5.6) */
+		char **administrators; /* quarantine and alarms */
 	} notify;
 };
 
@@ -79,8 +82,8 @@ void conf_free(struct conf **conf);
 const char *conf_path(const char *option);
 /* The commented sample with these values put in (quoted as the parser reads them); every key is there, defaults commented out. NULL values keep the default. */
 struct conf_sample {
-	const char *address, *name, *state_directory, *runtime_directory, *passphrase_file, *escrow_home,
-	    *mailbox_url, *submit_url;
+	const char *address, *name, *state_directory, *runtime_directory, *passphrase_file,
+	    *escrow_home, *mailbox_url, *submit_url;
 };
 void conf_write_sample(struct buf *out, const struct conf_sample *values);
 

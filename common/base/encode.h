@@ -4,8 +4,9 @@
 
 #include "base/buf.h"
 
-void hex_add(struct buf *out, struct bytes in);                      /* upper-case */
-CHECKED enum err hex_read(const char *text, uint8_t *out, size_t len); /* exactly len bytes, either case */
+void hex_add(struct buf *out, struct bytes in); /* upper-case */
+CHECKED enum err hex_read(
+    const char *text, uint8_t *out, size_t len); /* exactly len bytes, either case */
 /* Standard alphabet with padding; a line end after every `line_length` characters and at the end (0: none). */
 void base64_add(struct buf *out, struct bytes in, size_t line_length, const char *line_end);
 /* Strict but for white space between characters: no other bytes, right padding, no rest bits. Appends. */

@@ -20,7 +20,7 @@ CHECKED enum err file_create(const char *path, mode_t mode, struct bytes content
 CHECKED enum err file_write_fd(int fd, struct bytes content); /* all of it, EINTR retried */
 CHECKED enum err file_sync_dir(const char *dir);
 CHECKED enum err file_make_dir(const char *path, mode_t mode); /* with parents; fine if it exists */
-CHECKED enum err file_remove_tree(const char *path);           /* never follows links; fine if absent */
+CHECKED enum err file_remove_tree(const char *path); /* never follows links; fine if absent */
 bool file_exists(const char *path);
 bool file_is_tmpfs(const char *path);
 /* Takes the lock file without waiting, keeps it until the process ends or *fd_out is closed; ERR_TEMPORARY when another holds it. */

@@ -8,7 +8,7 @@
 
 #define WHEN_TEXT_SIZE 48
 
-int64_t when_now(void);         /* wall clock, seconds */
+int64_t when_now(void);          /* wall clock, seconds */
 int64_t when_monotonic_ms(void); /* for deadlines only */
 
 /* "2026-11-22T04:00:00Z" into out[WHEN_TEXT_SIZE]; returns out. */

@@ -24,8 +24,9 @@ struct wire wire_open(struct bytes record);
 uint8_t wire_u8(struct wire *w);
 uint32_t wire_u32(struct wire *w);
 int64_t wire_i64(struct wire *w);
-struct bytes wire_bytes(struct wire *w);   /* borrowed from the record */
-char *wire_text(struct wire *w);           /* malloc'ed; NULL if NULL was put, or after a fault; inner NUL is a fault */
+struct bytes wire_bytes(struct wire *w); /* borrowed from the record */
+char *wire_text(
+    struct wire *w); /* malloc'ed; NULL if NULL was put, or after a fault; inner NUL is a fault */
 /* ERR_PROTOCOL unless everything was read, exactly, and without fault. */
 CHECKED enum err wire_end(const struct wire *w);
 

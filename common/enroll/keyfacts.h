@@ -17,7 +17,8 @@ struct key_user_id {
 struct key_subkey { /* the primary is the first */
 	char fingerprint[FINGERPRINT_SIZE];
 	char keygrip[41];
-	char *algorithm;   /* "rsa", "dsa", "elg", "ed25519", "cv25519", "nistp256", … lower-case; curve names for ECC */
+	char *
+	    algorithm; /* "rsa", "dsa", "elg", "ed25519", "cv25519", "nistp256", … lower-case; curve names for ECC */
 	unsigned bits;
 	int64_t created, expires; /* expires 0: never */
 	bool can_certify, can_sign, can_encrypt, can_authenticate;
@@ -26,7 +27,7 @@ struct key_subkey { /* the primary is the first */
 
 struct key_certification { /* by the authority (or any issuer known in the home), on one user ID */
 	char *user_id;
-	char issuer[17];   /* long key ID */
+	char issuer[17]; /* long key ID */
 	int64_t created, expires;
 	bool valid, revoked;
 };
@@ -55,7 +56,8 @@ struct key_policy {
  * (NULL-terminated, canonical; the token's), at most one of each other, names by P4.7, equal to recorded_name where not NULL; can sign; exactly one
  * valid encryption subkey; algorithms by policy; neither expired nor revoked at `now`. *encryption_out: index of the encryption subkey.
  */
-CHECKED bool key_policy_check(const struct key_facts *facts, const struct key_policy *policy, const char *const *addresses,
-    const char *recorded_name, int64_t now, size_t *encryption_out, struct refusal *why);
+CHECKED bool key_policy_check(const struct key_facts *facts, const struct key_policy *policy,
+    const char *const *addresses, const char *recorded_name, int64_t now, size_t *encryption_out,
+    struct refusal *why);
 
 #endif

@@ -10,17 +10,20 @@
 /* Undoes ASCII armor (RFC 4880 6.2) of the first block of this kind ("PUBLIC KEY BLOCK", "PRIVATE KEY BLOCK", "MESSAGE", "SIGNATURE") in
  * the text, with everything that mail systems do to it (P2.6: CRLF, BOM, trailing blanks, quoted-printable remains, "> " quoting not).
  * Checks the CRC where there is one. ERR_DATA with a sentence. *after_out (may be NULL): the first byte behind the block. */
-CHECKED enum err armor_read(struct bytes text, const char *kind, struct buf *out, const uint8_t **after_out);
+CHECKED enum err armor_read(
+    struct bytes text, const char *kind, struct buf *out, const uint8_t **after_out);
 /* Where a block of this kind begins in the text, or NULL. kind NULL: any. */
 const uint8_t *armor_find(struct bytes text, const char *kind);
-void armor_write(const char *kind, struct bytes binary, struct buf *out); /* LF line ends, with CRC */
+void armor_write(
+    const char *kind, struct bytes binary, struct buf *out); /* LF line ends, with CRC */
 
 struct packet_summary {
-	size_t public_keys;   /* primaries */
-	size_t secret_keys;   /* secret key or secret subkey packets, stubs included */
+	size_t public_keys; /* primaries */
+	size_t secret_keys; /* secret key or secret subkey packets, stubs included */
 	size_t user_ids, subkeys, signatures, other;
-	unsigned version;     /* of the first primary */
-	bool malformed;       /* not a sequence of packets to its end, or a partial or indeterminate length */
+	unsigned version; /* of the first primary */
+	bool
+	    malformed; /* not a sequence of packets to its end, or a partial or indeterminate length */
 };
 struct packet_summary packets_summarise(struct bytes binary);
 
@@ -35,8 +38,8 @@ bool packets_key_at(struct bytes binary, size_t n, struct bytes *out);
  * Self-made is what names no issuer, or one that any subkey binding of the key names too: no self-signature is ever lost, some foreign ones
  * may stay where somebody forges bindings; gpg's import with self-sigs-only drops those.
  */
-CHECKED enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context), void *context, struct buf *out);
-
+CHECKED enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context),
+    void *context, struct buf *out);
 
 /*
  * An encrypted message as it may be handed to gpg: public-key session keys (tag 1) of the forms that RSA and Curve25519 have, at most 16, then one

@@ -12,18 +12,18 @@
 enum reply_result { REPLY_ENROLLED, REPLY_RENEWED, REPLY_RECOVERED, REPLY_REFUSED };
 
 struct reply {
-	char *request_id;    /* for a plain request: its Message-ID without brackets, or "-" */
+	char *request_id; /* for a plain request: its Message-ID without brackets, or "-" */
 	enum reply_result result;
 	char *address;
-	char *keyset;        /* NULL in a refusal that knows none */
+	char *keyset; /* NULL in a refusal that knows none */
 	char fingerprint[41];
 	int64_t certified_until;
 	char authority[41];
-	char *nonce;         /* canonical (nonce_make); NULL in a refusal */
-	int64_t log_number;  /* Log-Head */
-	char log_hash[65];   /* "" : none (refusal) */
-	enum reason reason;  /* refusal; REASON_NONE for a code of a later version */
-	char *what;          /* refusal: the two sentences */
+	char *nonce;        /* canonical (nonce_make); NULL in a refusal */
+	int64_t log_number; /* Log-Head */
+	char log_hash[65];  /* "" : none (refusal) */
+	enum reason reason; /* refusal; REASON_NONE for a code of a later version */
+	char *what;         /* refusal: the two sentences */
 	char *advice;
 };
 
@@ -36,7 +36,7 @@ void reply_free(struct reply *reply);
 /* The authority card (P2.7), the text that is signed: Countersign-Authority, Address, Name, Fingerprint, Plain-Requests, Escrow, Algorithms. */
 struct card {
 	char *address;
-	char *name;           /* NULL if none */
+	char *name; /* NULL if none */
 	char fingerprint[41];
 	char *plain_requests; /* on | encrypted | off */
 	char *escrow;         /* required | offered | off */

@@ -9,7 +9,7 @@
 enum request_kind { REQUEST_ENROLL, REQUEST_RENEW };
 
 struct request {
-	char *id;             /* 26 base32 symbols */
+	char *id; /* 26 base32 symbols */
 	enum request_kind kind;
 	char *address;        /* canonical */
 	char *name;           /* NULL if absent */
@@ -19,9 +19,10 @@ struct request {
 	int64_t created;
 	uint8_t token_key[TOKEN_KEY_BYTES];             /* enroll */
 	uint8_t token_signature[TOKEN_SIGNATURE_BYTES]; /* enroll */
-	struct buf key;       /* binary */
-	struct buf deposit;   /* binary, secret; empty if there is none */
-	struct buf signed_text; /* what Token-Signature covers (P2.3); filled by parse and by write */
+	struct buf key;                                 /* binary */
+	struct buf deposit;                             /* binary, secret; empty if there is none */
+	struct buf
+	    signed_text; /* what Token-Signature covers (P2.3); filled by parse and by write */
 };
 
 #define REQUEST_BYTES_MAX 131072

@@ -3,8 +3,17 @@
 #include "enroll/internal.h"
 #include "enroll/packets.h"
 
-enum { TAG_PUBLIC_KEY_SESSION = 1, TAG_PASSWORD_SESSION = 3, TAG_MARKER = 10, TAG_PROTECTED_DATA = 18 }; /* RFC 4880 4.3 */
-enum { ALGORITHM_RSA = 1, ALGORITHM_RSA_ENCRYPT = 2, ALGORITHM_ECDH = 18 };                             /* RFC 4880 9.1, RFC 6637 5 */
+enum {
+	TAG_PUBLIC_KEY_SESSION = 1,
+	TAG_PASSWORD_SESSION = 3,
+	TAG_MARKER = 10,
+	TAG_PROTECTED_DATA = 18
+}; /* RFC 4880 4.3 */
+enum {
+	ALGORITHM_RSA = 1,
+	ALGORITHM_RSA_ENCRYPT = 2,
+	ALGORITHM_ECDH = 18
+}; /* RFC 4880 9.1, RFC 6637 5 */
 
 #define SESSIONS_MAX 16
 #define SESSION_HEAD 10 /* version, key ID, algorithm */
@@ -25,7 +34,8 @@ static bool is_rsa(struct bytes rest)
 /* The ephemeral point, then the wrapped key with a length of one byte (RFC 6637 8, 10). */
 static bool is_curve25519(struct bytes rest)
 {
-	if (rest.len < 2 + CURVE25519_BYTES + 1 || (rest.data[0] << 8 | rest.data[1]) != CURVE25519_BITS ||
+	if (rest.len < 2 + CURVE25519_BYTES + 1 ||
+	    (rest.data[0] << 8 | rest.data[1]) != CURVE25519_BITS ||
 	    rest.data[2] != CURVE25519_PREFIX)
 		return false;
 	return rest.len == 2u + CURVE25519_BYTES + 1u + rest.data[2 + CURVE25519_BYTES];
@@ -63,7 +73,9 @@ static bool is_whole_data(struct bytes at)
 		octets = first < 192 ? 1 : first < 224 ? 2 : 5;
 		if (left < octets)
 			return false;
-		length = octets == 1 ? first : octets == 2 ? ((first - 192) << 8) + at.data[i + 1] + 192 : 0;
+		length = octets == 1   ? first
+			 : octets == 2 ? ((first - 192) << 8) + at.data[i + 1] + 192
+				       : 0;
 		for (size_t k = 1; octets == 5 && k < 5; k++)
 			length = length << 8 | at.data[i + k];
 		return left - octets == length;
@@ -80,10 +92,12 @@ enum err packets_sealed(struct bytes binary, struct buf *out)
 	for (struct bytes next = binary; packet_next(&next, &p, &bad); binary = next) {
 		if (p.tag == TAG_PROTECTED_DATA)
 			break;
-		if (p.tag != TAG_PUBLIC_KEY_SESSION && p.tag != TAG_PASSWORD_SESSION && p.tag != TAG_MARKER)
+		if (p.tag != TAG_PUBLIC_KEY_SESSION && p.tag != TAG_PASSWORD_SESSION &&
+		    p.tag != TAG_MARKER)
 			return err_fail(ERR_DATA, "it is no encrypted OpenPGP message");
 		if (++sessions > SESSIONS_MAX)
-			return err_fail(ERR_DATA, "it is encrypted to more than %d keys", SESSIONS_MAX);
+			return err_fail(
+			    ERR_DATA, "it is encrypted to more than %d keys", SESSIONS_MAX);
 		if (p.tag == TAG_PUBLIC_KEY_SESSION && is_usable_session(p.body)) {
 			buf_add(out, p.whole.data, p.whole.len);
 			kept++;
@@ -92,7 +106,8 @@ enum err packets_sealed(struct bytes binary, struct buf *out)
 	if (kept == 0)
 		return err_fail(ERR_DATA, "it is not encrypted to a key of ours");
 	if (!is_whole_data(binary))
-		return err_fail(ERR_DATA, "the encrypted message is cut, has something behind it, or lacks integrity protection");
+		return err_fail(ERR_DATA,
+		    "the encrypted message is cut, has something behind it, or lacks integrity protection");
 	buf_add(out, binary.data, binary.len);
 	return ERR_OK;
 }

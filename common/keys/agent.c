@@ -70,8 +70,8 @@ void socket_remove(const char *home, const char *path)
 	str_free(&argv[2]);
 }
 
-static enum err talk(const char *home, bool may_start, unsigned seconds, const struct buf *lines,
-    struct buf *answer)
+static enum err talk(
+    const char *home, bool may_start, unsigned seconds, const struct buf *lines, struct buf *answer)
 {
 	char *argv[] = { "gpg-connect-agent", "--homedir", str_dup(home),
 		may_start ? NULL : "--no-autostart", NULL };

@@ -25,7 +25,7 @@
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	pid_t pid; /* whose thread runs; 0: none */
+	pid_t pid;                                /* whose thread runs; 0: none */
 	unsigned deadline_seconds, armed_seconds; /* of all operations, of the one that runs */
 	bool busy, overrun;
 	int64_t due_ms;

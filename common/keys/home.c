@@ -14,7 +14,7 @@
 #include "keys/internal.h"
 
 #define IMAGE_BYTES_MAX ((size_t)16 << 20)
-#define ROOM_BYTES ((size_t)256 << 10) /* what gpg may need for files of its own */
+#define ROOM_BYTES ((size_t)256 << 10)          /* what gpg may need for files of its own */
 #define DECOMPRESSED_DEFAULT ((size_t)64 << 20) /* in a home that is not ours to configure */
 
 enum err home_write(const char *dir, const char *name, struct bytes content)

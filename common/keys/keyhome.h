@@ -55,7 +55,8 @@ struct signature {
 struct signatures {
 	struct signature list[SIGNATURES_MAX];
 	size_t count; /* more than SIGNATURES_MAX are ERR_DATA */
-	bool for_us;  /* of keyhome_decrypt: a key of the home is right, whatever became of the rest */
+	bool
+	    for_us; /* of keyhome_decrypt: a key of the home is right, whatever became of the rest */
 };
 
 /* Decrypts (and verifies what is signed inside). ERR_DATA: not for us, broken, or more than the cap when opened. `out` must be secret. */

@@ -14,15 +14,17 @@ struct message_limits { /* P4.1 */
 
 enum key_origin { KEY_ATTACHED, KEY_IN_TEXT, KEY_AUTOCRYPT };
 
-struct message_key { /* anything that may hold OpenPGP key material: binary or armored bytes as found (P3.4) */
+struct
+    message_key { /* anything that may hold OpenPGP key material: binary or armored bytes as found (P3.4) */
 	enum key_origin origin;
 	char *name; /* file name or NULL */
 	struct buf data;
 };
 
-struct message_attachment { /* other decoded leaf parts, the client opens reply.countersign among them */
-	char *type; /* "application/vnd.countersign.reply", lower-case */
-	char *name; /* file name (RFC 2231 decoded) or NULL */
+struct
+    message_attachment { /* other decoded leaf parts, the client opens reply.countersign among them */
+	char *type;      /* "application/vnd.countersign.reply", lower-case */
+	char *name;      /* file name (RFC 2231 decoded) or NULL */
 	struct buf data;
 };
 
@@ -31,29 +33,33 @@ struct message_attachment { /* other decoded leaf parts, the client opens reply.
 
 struct message {
 	/* headers */
-	size_t from_fields;       /* number of From fields */
-	size_t from_addresses;    /* mailboxes in all of them; P4.3 wants one field with one */
-	char *from;               /* addr-spec as sent when there is exactly one, else NULL */
-	char *from_name;          /* decoded display name or NULL */
-	char *subject;            /* decoded, one line; "" if absent */
-	char *message_id;         /* without brackets, visible ASCII only; NULL if absent or odd */
-	char *in_reply_to;        /* first of it, likewise */
-	bool automatic;           /* Auto-Submitted present and other than "no" */
-	bool null_sender;         /* Return-Path: <> */
-	bool bulk;                /* List-* or Precedence bulk, list, junk */
-	bool report;              /* multipart/report, or message/delivery-status inside */
-	char *report_message_id;  /* Message-ID of the mail that a delivery report is about, or NULL */
-	char *report_status;      /* "5.1.1 user unknown", one line, or NULL */
-	bool truncated;           /* given by the caller: only the first part of a larger mail was there */
-	struct buf headers;       /* the raw top header block, at most header_bytes: for quarantine */
+	size_t from_fields;    /* number of From fields */
+	size_t from_addresses; /* mailboxes in all of them; P4.3 wants one field with one */
+	char *from;            /* addr-spec as sent when there is exactly one, else NULL */
+	char *from_name;       /* decoded display name or NULL */
+	char *subject;         /* decoded, one line; "" if absent */
+	char *message_id;      /* without brackets, visible ASCII only; NULL if absent or odd */
+	char *in_reply_to;     /* first of it, likewise */
+	bool automatic;        /* Auto-Submitted present and other than "no" */
+	bool null_sender;      /* Return-Path: <> */
+	bool bulk;             /* List-* or Precedence bulk, list, junk */
+	bool report;           /* multipart/report, or message/delivery-status inside */
+	char *
+	    report_message_id; /* Message-ID of the mail that a delivery report is about, or NULL */
+	char *report_status;   /* "5.1.1 user unknown", one line, or NULL */
+	bool truncated; /* given by the caller: only the first part of a larger mail was there */
+	struct buf headers; /* the raw top header block, at most header_bytes: for quarantine */
 	/* text, UTF-8, LF; HTML already read as text; P3.2 */
-	struct buf new_text;      /* the body's new text: of all text parts that are no attachments; of alternatives the plain one, HTML where there is none */
-	struct buf quoted_text;   /* what is quoted or forwarded in it */
+	struct buf
+	    new_text; /* the body's new text: of all text parts that are no attachments; of alternatives the plain one, HTML where there is none */
+	struct buf quoted_text; /* what is quoted or forwarded in it */
 	/* OpenPGP */
-	struct buf encrypted;     /* the first OpenPGP message, armored or binary, wherever it was (P2.6); empty if there is none */
-	struct buf signed_bytes;  /* multipart/signed: the exact signed part, CRLF (RFC 3156 5); or a cleartext-signed block as found */
-	struct buf signature;     /* its detached signature; empty for a cleartext-signed block */
-	bool signed_whole;        /* the signature covers the whole body, nothing stands beside it */
+	struct buf
+	    encrypted; /* the first OpenPGP message, armored or binary, wherever it was (P2.6); empty if there is none */
+	struct buf
+	    signed_bytes; /* multipart/signed: the exact signed part, CRLF (RFC 3156 5); or a cleartext-signed block as found */
+	struct buf signature; /* its detached signature; empty for a cleartext-signed block */
+	bool signed_whole;    /* the signature covers the whole body, nothing stands beside it */
 	struct message_key keys[MESSAGE_KEYS_MAX];
 	size_t key_count;
 	struct message_attachment attachments[MESSAGE_ATTACHMENTS_MAX];
@@ -68,7 +74,8 @@ struct message {
  * MESSAGE_ATTACHMENTS_MAX is passed. `truncated` is left false: the caller sets it afterwards. `out` is to be freed in both cases.
  * Stateless, no files, no threads.
  */
-CHECKED enum err message_parse(struct bytes mail, const struct message_limits *limits, struct message *out);
+CHECKED enum err message_parse(
+    struct bytes mail, const struct message_limits *limits, struct message *out);
 /* Once, before confinement: opens converters, loads what libetpan and libc load lazily. */
 void message_preload(void);
 

@@ -16,11 +16,11 @@ struct table *table_list(bool json, const char *const *keys, const char *const *
 struct table *table_page(bool json);
 
 /* Fields in the order of keys (list) or with their own key and label (page). value NULL: JSON null, "-" for people. */
-void table_row(struct table *t);                                   /* list: begins the next row */
+void table_row(struct table *t); /* list: begins the next row */
 void table_text(struct table *t, const char *value);
 void table_number(struct table *t, int64_t value);
 void table_bool(struct table *t, bool value);
-void table_time(struct table *t, int64_t value);                   /* 0: none; RFC 3339 */
+void table_time(struct table *t, int64_t value); /* 0: none; RFC 3339 */
 void table_field_text(struct table *t, const char *key, const char *label, const char *value);
 void table_field_number(struct table *t, const char *key, const char *label, int64_t value);
 void table_field_bool(struct table *t, const char *key, const char *label, bool value);

@@ -19,11 +19,14 @@ void hash_sha256(struct bytes in, uint8_t out[HASH_BYTES]);
 void hash_context(const char *context, struct bytes in, uint8_t out[HASH_BYTES]);
 
 /* The pin (P1.2) of an authority: `fingerprint` 20 bytes, `address` canonical. Takes about 0.1 s and 64 MiB. */
-CHECKED enum err pin_make(const uint8_t fingerprint[20], const char *address, uint8_t out[PIN_BYTES]);
+CHECKED enum err pin_make(
+    const uint8_t fingerprint[20], const char *address, uint8_t out[PIN_BYTES]);
 
 /* The token key (P1.4). `seed` is S. */
 void token_key_public(const uint8_t seed[SECRET_SEED_BYTES], uint8_t out[TOKEN_KEY_BYTES]);
-void token_key_sign(const uint8_t seed[SECRET_SEED_BYTES], struct bytes text, uint8_t out[TOKEN_SIGNATURE_BYTES]);
-bool token_key_verify(const uint8_t key[TOKEN_KEY_BYTES], struct bytes text, const uint8_t signature[TOKEN_SIGNATURE_BYTES]);
+void token_key_sign(
+    const uint8_t seed[SECRET_SEED_BYTES], struct bytes text, uint8_t out[TOKEN_SIGNATURE_BYTES]);
+bool token_key_verify(const uint8_t key[TOKEN_KEY_BYTES], struct bytes text,
+    const uint8_t signature[TOKEN_SIGNATURE_BYTES]);
 
 #endif

@@ -20,8 +20,8 @@ struct prepared {
 struct store {
 	sqlite3 *db;
 	char *path;
-	bool failed;  /* I12: an I/O error was seen; nothing more on this handle */
-	bool spoiled; /* a write of this transaction failed: it must not be committed */
+	bool failed;   /* I12: an I/O error was seen; nothing more on this handle */
+	bool spoiled;  /* a write of this transaction failed: it must not be committed */
 	bool hindered; /* store_hindered */
 	struct prepared *prepared;
 	size_t prepared_count;

@@ -295,8 +295,7 @@ enum err outbox_bounced(
 	return e;
 }
 
-enum err outbox_hurry(
-    struct store *store, const char *id_or_null, int64_t now, int64_t *count_out)
+enum err outbox_hurry(struct store *store, const char *id_or_null, int64_t now, int64_t *count_out)
 {
 	static const char sql[] = "UPDATE outbox SET due = ?, failed = 0, "
 				  "last_error = coalesce(?, last_error) WHERE number = ?";

@@ -250,7 +250,7 @@ CHECKED enum err quarantine_insert(struct store *store, struct quarantine_row *r
 CHECKED enum err quarantine_by_id(struct store *store, int64_t id, struct quarantine_row **out);
 CHECKED enum err quarantine_each(struct store *store,
     void (*each)(const struct quarantine_row *row, void *context),
-    void *context);                                                /* without mail */
+    void *context); /* without mail */
 CHECKED enum err quarantine_count(struct store *store, int64_t *count_out);
 CHECKED enum err quarantine_drop(struct store *store, int64_t id); /* writes */
 void quarantine_row_free(struct quarantine_row **row);

@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 	struct token token;
 
 	secret_start();
-	if (argc < 3 || token_parse(argv[1], &token) != ERR_OK || file_read("-", 1 << 20, &lines) != ERR_OK ||
+	if (argc < 3 || token_parse(argv[1], &token) != ERR_OK ||
+	    file_read("-", 1 << 20, &lines) != ERR_OK ||
 	    file_read(argv[2], 1 << 20, &key) != ERR_OK ||
 	    (argc > 3 && file_read(argv[3], 1 << 20, &deposit) != ERR_OK)) {
 		fprintf(stderr, "forge: %s\n", argc < 3 ? "usage" : err_text());

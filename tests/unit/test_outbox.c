@@ -282,8 +282,8 @@ static void counts_for_the_caps(void **state)
 	put(place->store, ALICE, OUTBOX_ALARM, NOW, id);
 	put(place->store, BOB, OUTBOX_NOTICE, NOW, id);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_fine(outbox_count(place->store, cases[i].kind, cases[i].recipient,
-		    cases[i].since, &count));
+		assert_fine(outbox_count(
+		    place->store, cases[i].kind, cases[i].recipient, cases[i].since, &count));
 		assert_int_equal(count, cases[i].expected);
 	}
 }

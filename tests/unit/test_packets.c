@@ -458,7 +458,8 @@ static void test_reduce_refused(void **state)
 }
 
 /* One session key packet: version 3, key ID, ECDH, a number of `bits` with `bytes` bytes that begins with 0x40, then a wrapped key. */
-static void add_session(struct buf *out, unsigned algorithm, unsigned bits, size_t bytes, size_t wrapped)
+static void add_session(
+    struct buf *out, unsigned algorithm, unsigned bits, size_t bytes, size_t wrapped)
 {
 	struct buf body = BUF_INIT;
 
@@ -494,17 +495,27 @@ static void what_may_reach_gpg(void **state)
 		size_t bytes, wrapped;
 		bool kept;
 	} cases[] = {
-		{ 18, 263, 33, 48, true }, { 18, 263, 33, 40, true }, { 18, 7, 1, 48, false }, { 18, 263, 1, 48, false },
-		{ 18, 255, 32, 48, false }, { 18, 264, 33, 48, false }, { 1, 2047, 256, 0, true }, { 1, 2047, 255, 0, false },
-		{ 1, 0, 0, 0, false }, { 16, 2047, 256, 0, false }, { 22, 263, 33, 0, false },
+		{ 18, 263, 33, 48, true },
+		{ 18, 263, 33, 40, true },
+		{ 18, 7, 1, 48, false },
+		{ 18, 263, 1, 48, false },
+		{ 18, 255, 32, 48, false },
+		{ 18, 264, 33, 48, false },
+		{ 1, 2047, 256, 0, true },
+		{ 1, 2047, 255, 0, false },
+		{ 1, 0, 0, 0, false },
+		{ 16, 2047, 256, 0, false },
+		{ 22, 263, 33, 0, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct buf in = BUF_INIT, out = BUF_INIT;
-		add_session(&in, cases[i].algorithm, cases[i].bits, cases[i].bytes, cases[i].wrapped);
+		add_session(
+		    &in, cases[i].algorithm, cases[i].bits, cases[i].bytes, cases[i].wrapped);
 		buf_add(&in, DATA);
-		assert_int_equal(packets_sealed(buf_bytes(&in), &out), cases[i].kept ? ERR_OK : ERR_DATA);
+		assert_int_equal(
+		    packets_sealed(buf_bytes(&in), &out), cases[i].kept ? ERR_OK : ERR_DATA);
 		if (cases[i].kept)
 			assert_true(bytes_equal(buf_bytes(&in), buf_bytes(&out)));
 		buf_free(&in);
@@ -557,7 +568,13 @@ static void data_in_chunks(void **state)
 
 	(void)state;
 	add_session(&in, 18, 263, 33, 48);
-	buf_add(&in, "\xD2\xE2" "abcd" "\xE1" "ef" "\x03xyz", 1 + 5 + 3 + 4); /* four bytes, two, then three to the end */
+	buf_add(&in,
+	    "\xD2\xE2"
+	    "abcd"
+	    "\xE1"
+	    "ef"
+	    "\x03xyz",
+	    1 + 5 + 3 + 4); /* four bytes, two, then three to the end */
 	assert_int_equal(packets_sealed(buf_bytes(&in), &out), ERR_OK);
 	in.len--;
 	buf_clear(&out);

@@ -1,10 +1,10 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,7 +158,8 @@ static void signals_are_default(void **state)
 	assert_int_equal(run_shell("grep -E '^Sig(Blk|Ign)' /proc/self/status", bytes_of_text(""),
 			     5, &out, NULL, &status),
 	    ERR_OK);
-	assert_int_equal(sscanf(buf_text(&out), "SigBlk: %llx SigIgn: %llx", &is_blocked, &is_ignored), 2);
+	assert_int_equal(
+	    sscanf(buf_text(&out), "SigBlk: %llx SigIgn: %llx", &is_blocked, &is_ignored), 2);
 	assert_int_equal(is_blocked & OURS, 0);
 	assert_int_equal(is_ignored & OURS, 0);
 	assert_int_equal(sigprocmask(SIG_UNBLOCK, &blocked, NULL), 0);

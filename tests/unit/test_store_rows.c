@@ -570,7 +570,8 @@ static void changes_want_a_live_keyset(void **state)
 		store_rollback(store);
 	}
 	assert_fine(store_begin(store));
-	assert_fault(keyset_published(store, &(struct keyset_row){ .id = 99 }, NOW, &done), ERR_NOUSER);
+	assert_fault(
+	    keyset_published(store, &(struct keyset_row){ .id = 99 }, NOW, &done), ERR_NOUSER);
 	store_rollback(store);
 }
 
@@ -617,8 +618,8 @@ static void look_at_keyset(void *context, int64_t row, const char *column)
 	assert_fine(store_begin(place->store));
 	assert_fault(keyset_confirm(place->store, row, NOW), ERR_DATA);
 	assert_fault(keyset_supersede(place->store, row, NOW), ERR_DATA);
-	assert_fault(
-	    keyset_published(place->store, &(struct keyset_row){ .id = row }, NOW, &done), ERR_DATA);
+	assert_fault(keyset_published(place->store, &(struct keyset_row){ .id = row }, NOW, &done),
+	    ERR_DATA);
 	store_rollback(place->store);
 }
 

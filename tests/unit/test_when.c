@@ -58,8 +58,8 @@ static void spans(void **state)
 		int64_t seconds;
 	} cases[] = { { "90s", 90 }, { "15m", 900 }, { "12h", 43200 }, { "14d", 1209600 },
 		{ "2w", 1209600 }, { "1y", 31536000 }, { "0", 0 } };
-	static const char *const bad[] = { "", "d", "77", "00", "1 d", "-1d", "1.5h", "1dd", "1d2h", "1D",
-		"99999999999999999999", "2000y", "+1d" };
+	static const char *const bad[] = { "", "d", "77", "00", "1 d", "-1d", "1.5h", "1dd", "1d2h",
+		"1D", "99999999999999999999", "2000y", "+1d" };
 	int64_t seconds;
 
 	(void)state;
