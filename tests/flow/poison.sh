@@ -19,7 +19,7 @@ fd=\${!#}
 fd=\${fd#-&}
 input=\$(mktemp "$T/input.XXXXXX")
 cat <&"\$fd" >"\$input"
-stumbles() { [ -e "$T/over/\$1" ] && LC_ALL=C grep -qaP "\$(cat "$T/over/\$1")" "\$input" && echo "\$1" >>"$T/stumbled"; }
+stumbles() { [ -e "$T/over/\$1" ] && od -An -v -tx1 "\$input" | tr -d ' \n' | grep -q "\$(cat "$T/over/\$1")" && echo "\$1" >>"$T/stumbled"; }
 stumbles hang && kill -STOP \$\$
 stumbles die && kill -SEGV \$\$
 stumbles agent && kill -KILL \$(pgrep -x -P "\$(cat "$T/keyring.pid")" gpg-agent)
@@ -53,7 +53,7 @@ done
 sealed_for() {
     local fpr
     fpr=$(gpg_key mallory "$1@example.org")
-    as mallory gpg --batch --with-colons --list-keys "$fpr" 2>/dev/null | awk -F: '$1 == "sub" { print $5 }' | sed 's/../\\x&/g' >"$T/$1.id"
+    as mallory gpg --batch --with-colons --list-keys "$fpr" 2>/dev/null | awk -F: '$1 == "sub" { print $5 }' | tr A-F a-f >"$T/$1.id"
     printf 'From: %s@example.org\nTo: sa@example.org\nSubject: %s\nMessage-ID: <%s@example.org>\nMIME-Version: 1.0\nContent-Type: text/plain\n\n' "$1" "$1" "$1"
     echo "$2" | as mallory gpg --batch --quiet --armor --trust-model always -r sa@example.org -r "$fpr" --encrypt
 }
