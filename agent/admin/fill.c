@@ -291,6 +291,8 @@ static enum err hand_on(
 	case SUBMIT_SENT:
 		return ERR_OK;
 	case SUBMIT_TEMPORARY:
+	case SUBMIT_NO_SERVER:
+	case SUBMIT_DENIED:
 	case SUBMIT_IN_DOUBT:
 		return err_prefix(ERR_TEMPORARY, "not sent");
 	case SUBMIT_PERMANENT:

@@ -25,7 +25,7 @@ _Noreturn static void sender(const struct conf *conf, const char *from,
 	enum submit_result result = SUBMIT_PERMANENT;
 
 	confine_descriptors(&answer, 1);
-	if (!submit_open(conf->submit.url, (unsigned)conf->submit.timeout_seconds, &submit))
+	if (!submit_open(&conf->submit.server, (unsigned)conf->submit.timeout_seconds, &submit))
 		result = submit_send(submit, from, recipients, mail);
 	wire_put_u8(&record, (uint8_t)result);
 	wire_put_text(&record, result == SUBMIT_SENT ? NULL : err_text());

@@ -184,9 +184,9 @@ static enum err make_mailboxes(const struct init *i)
 
 	for (size_t n = 0; n < 2 && dirs[n] && !e; n++) {
 		char *url = str_printf("maildir:%s", dirs[n]);
-		struct mailbox_options options = {
-			.url = url, .done_folder = "Done", .ignored_folder = "Ignored"
-		};
+		const struct conf_mailbox options = { .server = CONF_SERVER(url),
+			.done_folder = "Done",
+			.ignored_folder = "Ignored" };
 		struct mailbox *box = NULL;
 
 		e = mailbox_open(&options, &box);

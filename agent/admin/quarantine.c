@@ -131,10 +131,10 @@ static enum err maildir_of(
     const struct authority *authority, const struct quarantine_row *row, const char **out)
 {
 	const struct conf *conf = authority->conf;
-	const char *url = conf->mailbox_count ? conf->mailbox[0].url : "";
+	const char *url = conf->mailbox_count ? conf->mailbox[0].server.url : "";
 
 	for (size_t i = 0; i < conf->mailbox_count; i++)
-		if (str_equal(conf->mailbox[i].url, row->mailbox))
+		if (str_equal(conf->mailbox[i].server.url, row->mailbox))
 			url = row->mailbox;
 	if (!str_starts(url, "maildir:"))
 		return err_fail(ERR_CONFIG, "there is no Maildir to put it back into");

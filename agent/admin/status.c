@@ -91,17 +91,16 @@ static void look_at_runtime(struct status *s)
 
 static void look_at_mailbox(struct status *s, const struct conf_mailbox *m)
 {
-	const struct mailbox_options options = { m->url, m->done_folder, m->ignored_folder };
 	struct mailbox *box = NULL;
 	char **ids = NULL;
 	size_t count = 0;
 
-	if (str_starts(m->url, "maildir:") && !file_exists(m->url + strlen("maildir:"))) {
-		problem(s, "the mailbox %s is missing", m->url);
+	if (str_starts(m->server.url, "maildir:") && !file_exists(m->server.url + strlen("maildir:"))) {
+		problem(s, "the mailbox %s is missing", m->server.url);
 		return;
 	}
-	if (mailbox_open(&options, &box) || mailbox_list(box, &ids, &count))
-		problem(s, "the mailbox %s can't be read: %s", m->url, err_text());
+	if (mailbox_open(m, &box) || mailbox_list(box, &ids, &count))
+		problem(s, "the mailbox %s can't be read: %s", m->server.url, err_text());
 	s->mails_waiting += (int64_t)count;
 	mailbox_list_free(&ids);
 	mailbox_close(&box);

@@ -159,7 +159,7 @@ static enum err offer(struct intake *in, struct flight *flight, const char *id)
 	if (rc == ERR_OK)
 		rc = memfd_make(buf_bytes(&mail), &fd);
 	if (rc == ERR_OK) {
-		wire_put_text(&body, in->conf->url);
+		wire_put_text(&body, in->conf->server.url);
 		wire_put_text(&body, id);
 		wire_put_i64(&body, (int64_t)size);
 		rc = packet_ask(SOCKET, PACKET_OFFER, buf_bytes(&body), fd, &flight->ticket);
@@ -178,7 +178,8 @@ static enum err look(struct intake *in, bool *left_out)
 {
 	char **ids = NULL;
 	size_t count = 0;
-	enum err rc = mailbox_drain(in->box);
+	bool news;
+	enum err rc = mailbox_drain(in->box, &news);
 
 	*left_out = false;
 	if (rc == ERR_OK)
@@ -275,9 +276,14 @@ static void wait_for_news(struct intake *in, bool left)
 {
 	struct pollfd p[IN_FLIGHT_MAX + 2];
 	nfds_t n = 2;
+	int news_fd = -1;
+	int64_t within_ms;
+
+	if (!in->stopping && mailbox_watch(in->box, &news_fd, &within_ms) != ERR_OK)
+		return;
 
 	p[0] = (struct pollfd){ .fd = in->stopping ? -1 : in->options->stop_fd, .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = in->stopping ? -1 : mailbox_fd(in->box), .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = news_fd, .events = POLLIN };
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
 		p[n++] = (struct pollfd){ .fd = in->flights[i].ticket, .events = POLLIN };
 	if (poll(p, n, wait_ms(in, left)) <= 0)
@@ -320,10 +326,7 @@ static enum err intake_run(struct intake *in)
 int intake_main(const struct role_options *options)
 {
 	struct intake in = { .options = options, .conf = &options->conf->mailbox[options->index] };
-	struct mailbox_options box = { .url = in.conf->url,
-		.done_folder = in.conf->done_folder,
-		.ignored_folder = in.conf->ignored_folder };
-	enum err rc = mailbox_open(&box, &in.box);
+	enum err rc = mailbox_open(in.conf, &in.box);
 
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
 		in.flights[i].ticket = -1;
@@ -333,7 +336,7 @@ int intake_main(const struct role_options *options)
 	}
 	if (rc != ERR_OK) {
 		role_report(false, err_text());
-		journal_error("mailbox %s: %s", in.conf->url, err_text());
+		journal_error("mailbox %s: %s", in.conf->server.url, err_text());
 	}
 	mailbox_close(&in.box);
 	for (size_t i = 0; i < in.rest_count; i++)

@@ -103,8 +103,8 @@ static enum err deliver(const char *conf_path)
 	enum err rc = conf_read(conf_path, &conf);
 
 	for (size_t i = 0; rc == ERR_OK && i < conf->mailbox_count && !dir; i++)
-		if (str_starts(conf->mailbox[i].url, "maildir:"))
-			dir = conf->mailbox[i].url + strlen("maildir:");
+		if (str_starts(conf->mailbox[i].server.url, "maildir:"))
+			dir = conf->mailbox[i].server.url + strlen("maildir:");
 	if (rc == ERR_OK && !dir)
 		rc = err_fail(
 		    ERR_CONFIG, "--deliver needs a mailbox with a maildir: URL in %s", conf_path);

@@ -128,7 +128,7 @@ int sender_main(const struct role_options *options)
 {
 	struct submit *submit = NULL;
 	enum err rc = submit_open(
-	    options->conf->submit.url, (unsigned)options->conf->submit.timeout_seconds, &submit);
+	    &options->conf->submit.server, (unsigned)options->conf->submit.timeout_seconds, &submit);
 
 	if (rc != ERR_OK) {
 		role_report(false, err_text());

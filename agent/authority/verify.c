@@ -46,10 +46,9 @@ static void check_administrators(const struct conf *conf)
 static void check_mailboxes(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->mailbox_count; i++) {
-		struct mailbox_options o = { conf->mailbox[i].url, conf->mailbox[i].done_folder,
-			conf->mailbox[i].ignored_folder };
+		const struct conf_mailbox *m = &conf->mailbox[i];
 		struct mailbox *box = NULL;
-		say("mailbox", o.url, mailbox_open(&o, &box));
+		say("mailbox", m->server.url, mailbox_open(m, &box));
 		mailbox_close(&box);
 	}
 	if (conf->mailbox_count == 0)
@@ -60,10 +59,10 @@ static void check_submission(const struct conf *conf)
 {
 	struct submit *submit = NULL;
 	enum err rc =
-	    submit_open(conf->submit.url, (unsigned)conf->submit.timeout_seconds, &submit);
+	    submit_open(&conf->submit.server, (unsigned)conf->submit.timeout_seconds, &submit);
 	if (rc == ERR_OK)
 		rc = submit_check(submit);
-	say("submission", conf->submit.url, rc);
+	say("submission", conf->submit.server.url, rc);
 	submit_close(&submit);
 }
 

@@ -37,6 +37,7 @@ out:
 
 enum err post_check(const struct options *options)
 {
+	struct conf_server server = CONF_SERVER(NULL);
 	struct submit *submit = NULL;
 	char *url = NULL;
 	enum err e;
@@ -48,8 +49,9 @@ enum err post_check(const struct options *options)
 				 options->output)
 			   : ERR_OK;
 	e = choose_url(options, &url);
+	server.url = url;
 	if (e == ERR_OK)
-		e = submit_open(url, SUBMIT_SECONDS, &submit);
+		e = submit_open(&server, SUBMIT_SECONDS, &submit);
 	if (e == ERR_OK)
 		e = submit_check(submit);
 	submit_close(&submit);
@@ -80,12 +82,14 @@ static enum err hand_over(
     const struct options *options, const char *from, const char *to, struct bytes mail)
 {
 	const char *recipients[] = { to, NULL };
+	struct conf_server server = CONF_SERVER(NULL);
 	struct submit *submit = NULL;
 	char *url = NULL;
 	enum err e = choose_url(options, &url);
 
+	server.url = url;
 	if (e == ERR_OK)
-		e = submit_open(url, SUBMIT_SECONDS, &submit);
+		e = submit_open(&server, SUBMIT_SECONDS, &submit);
 	if (e != ERR_OK)
 		goto out;
 	switch (submit_send(submit, from, recipients, mail)) {
@@ -94,6 +98,8 @@ static enum err hand_over(
 			e = remember(url);
 		break;
 	case SUBMIT_TEMPORARY:
+	case SUBMIT_NO_SERVER:
+	case SUBMIT_DENIED:
 	case SUBMIT_IN_DOUBT:
 		e = err_prefix(ERR_TEMPORARY, "the mail may not have been sent");
 		break;

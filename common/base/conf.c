@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/internal.h"
+#include "base/url.h"
 
 #define CONF_BYTES_MAX ((size_t)1 << 20)
 
@@ -167,6 +168,34 @@ static enum err mailboxes_read(cfg_t *cfg, struct conf *conf)
 	return err;
 }
 
+/* What one key can't know of another. */
+static enum err server_check(
+    const struct conf *conf, const cfg_t *section, const struct conf_server *server)
+{
+	struct url url = { 0 };
+	const char *why = NULL;
+	enum err err = url_parse(server->url, URL_MAILBOX_SCHEMES " " URL_SUBMIT_SCHEMES, &url);
+
+	if (err != ERR_OK || !url.host)
+		goto out;
+	bool login = *server->password_file || *server->token_command;
+	if (str_equal(server->tls, "off") && !url_is_loopback(&url))
+		why = "tls may be off only for a server on this machine";
+	else if (*server->password_file && *server->token_command)
+		why = "give a password-file or a token-command, not both";
+	else if (login && !url.user)
+		why = "the url names no user to log in as";
+	else if (!login && (url.user || str_starts(url.scheme, "imap")))
+		why =
+		    "to log in it needs a user in the url, and a password-file or a token-command";
+	if (why)
+		err = err_fail(
+		    ERR_CONFIG, "%s:%d: %s: %s", conf->path, section->line, server->url, why);
+out:
+	url_free(&url);
+	return err;
+}
+
 static enum err conf_fill(cfg_t *cfg, struct conf *conf)
 {
 	enum err err = mailboxes_read(cfg, conf);
@@ -178,6 +207,14 @@ static enum err conf_fill(cfg_t *cfg, struct conf *conf)
 	if (err == ERR_OK && conf->submit.retry_first_seconds > conf->submit.retry_most_seconds)
 		err = err_fail(ERR_CONFIG, "%s:%d: retry-first is longer than retry-most",
 		    conf->path, cfg_getsec(cfg, "submit")->line);
+	if (err == ERR_OK &&
+	    conf->limits.reconnect_first_seconds > conf->limits.reconnect_most_seconds)
+		err = err_fail(ERR_CONFIG, "%s:%d: reconnect-first is longer than reconnect-most",
+		    conf->path, cfg_getsec(cfg, "limits")->line);
+	for (unsigned i = 0; i < conf->mailbox_count && err == ERR_OK; i++)
+		err = server_check(conf, cfg_getnsec(cfg, "mailbox", i), &conf->mailbox[i].server);
+	if (err == ERR_OK)
+		err = server_check(conf, cfg_getsec(cfg, "submit"), &conf->submit.server);
 	return err;
 }
 

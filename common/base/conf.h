@@ -10,10 +10,30 @@
 #define CONF_MAILBOXES_MAX 16
 #define CONF_DEFAULT_PATH "/etc/countersign/countersign.conf"
 
+/* A mail server: how to reach it, and as whom. */
+struct conf_server {
+	const char *url;     /* url.h; what is below matters only where it has a host */
+	const char *tls;     /* required | off (to loopback only) */
+	const char *tls_pin; /* SHA-256 of the server's SubjectPublicKeyInfo, base64; "" : none */
+	const char *ca_file; /* "" : those of the system */
+	const char *sasl;    /* auto, or the one mechanism to use */
+	const char *password_file; /* "" : none */
+	const char *token_command; /* prints an OAuth token; "" : none */
+};
+
+/* A server of which the URL alone is known. */
+#define CONF_SERVER(address) \
+	{ \
+		.url = (address), .tls = "required", .tls_pin = "", .ca_file = "", .sasl = "auto", \
+		.password_file = "", .token_command = "" \
+	}
+
 struct conf_mailbox {
-	char *url;            /* maildir:DIR (imap: comes with its issue) */
-	char *done_folder;    /* "Done"; "" deletes */
-	char *ignored_folder; /* "Ignored"; "" deletes */
+	struct conf_server server;  /* maildir:DIR, imaps://USER@HOST/FOLDER, imap:// (STARTTLS) */
+	const char *done_folder;    /* "Done"; "" deletes */
+	const char *ignored_folder; /* "Ignored"; "" deletes */
+	int64_t timeout_seconds;    /* for one answer of the server */
+	int64_t idle_seconds;       /* how long IDLE is trusted before it is renewed */
 };
 
 struct conf {
@@ -31,7 +51,8 @@ struct conf {
 	struct conf_mailbox mailbox[CONF_MAILBOXES_MAX];
 	size_t mailbox_count;
 	struct {
-		char *url;                 /* sendmail:PATH or maildir:DIR */
+		struct conf_server
+		    server; /* sendmail:PATH, maildir:DIR, submissions://USER@HOST, submission:// (STARTTLS) */
 		char *recipient_delimiter; /* "" : none (P6.1) */
 		bool bounces;              /* off: null envelope sender */
 		int64_t timeout_seconds;
@@ -67,6 +88,7 @@ struct conf {
 		int64_t workers;  /* 0: number of cores */
 		int64_t mails_per_address_day, mails_per_hour; /* P6.7 */
 		int64_t poll_seconds; /* look again even without a notification */
+		int64_t reconnect_first_seconds, reconnect_most_seconds;
 		int64_t busy_seconds; /* how long to wait for the store */
 	} limits;
 	struct {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/internal.h"
+#include "base/url.h"
 #include "base/when.h"
 
 #define KIB (INT64_C(1) << 10)
@@ -16,7 +17,25 @@
 #define CURVES \
 	"ed25519 cv25519 nistp256 nistp384 nistp521 brainpoolp256r1 brainpoolp384r1 brainpoolp512r1"
 
+#define SUBMIT_AT(field) AT(submit.field)
+#define MECHANISMS "auto plain login scram-sha-1 scram-sha-256 oauthbearer xoauth2"
+
 /* clang-format off */
+/* What a mail server needs, in every section that names one. */
+#define SERVER_KEYS(section, place) \
+	{ section, "tls", CONF_CHOICE, place(server.tls), "required", 0, 0, "required off", 0, \
+	  "required or off; off only for a server on this machine (localhost)." }, \
+	{ section, "tls-pin", CONF_PIN, place(server.tls_pin), "", 0, 0, NULL, 0, \
+	  "Beside the usual checks, the server's public key: SHA-256 of its SubjectPublicKeyInfo in base64. Empty: none." }, \
+	{ section, "ca-file", CONF_PATH, place(server.ca_file), "", 0, 0, NULL, 0, \
+	  "Certificates of the authorities that may vouch for the server. Empty: those of the system." }, \
+	{ section, "sasl", CONF_CHOICE, place(server.sasl), "auto", 0, 0, MECHANISMS, 0, \
+	  "How to log in: auto takes the best that the server offers." }, \
+	{ section, "password-file", CONF_PATH, place(server.password_file), "", 0, 0, NULL, 0, \
+	  "A file with the password in its first line, readable by its owner alone." }, \
+	{ section, "token-command", CONF_TEXT, place(server.token_command), "", 0, 0, NULL, 0, \
+	  "Instead of a password: a command (for /bin/sh) that prints an OAuth access token." }
+
 const struct conf_key conf_keys[] = {
 	{ "authority", "address", CONF_TEXT, AT(authority.address), "", 0, 0, NULL, SAMPLE(address),
 	  "The authority's own mail address. Required." },
@@ -34,15 +53,23 @@ const struct conf_key conf_keys[] = {
 	{ "authority", "escrow-home", CONF_PATH, AT(authority.escrow_home), "", 0, 0, NULL, SAMPLE(escrow_home),
 	  "The GnuPG home of the escrow key. Empty: escrow below the state directory." },
 
-	{ "mailbox", "url", CONF_MAILBOX_URL, MAILBOX_AT(url), "maildir:/var/lib/countersign/mail", 0, 0, NULL,
-	  SAMPLE(mailbox_url), "maildir:DIRECTORY. Required in this section." },
+	{ "mailbox", "url", CONF_MAILBOX_URL, MAILBOX_AT(server.url), "maildir:/var/lib/countersign/mail", 0, 0, NULL,
+	  SAMPLE(mailbox_url), "maildir:DIRECTORY; or imaps://USER@HOST/FOLDER, with TLS from the start, or imap://USER@HOST/FOLDER, with\n"
+	  "STARTTLS. A % or @ in USER is written %25 or %40, a port after the host. Required in this section." },
+	SERVER_KEYS("mailbox", MAILBOX_AT),
 	{ "mailbox", "done-folder", CONF_FOLDER, MAILBOX_AT(done_folder), "Done", 0, 0, NULL, 0,
 	  "Where answered mails go. Empty: they are deleted." },
 	{ "mailbox", "ignored-folder", CONF_FOLDER, MAILBOX_AT(ignored_folder), "Ignored", 0, 0, NULL, 0,
 	  "Where mails go that ask for nothing. Empty: they are deleted." },
+	{ "mailbox", "timeout", CONF_SPAN, MAILBOX_AT(timeout_seconds), "60s", 1, 3600, NULL, 0,
+	  "How long the IMAP server may take to answer." },
+	{ "mailbox", "idle", CONF_SPAN, MAILBOX_AT(idle_seconds), "5m", 1, 1740, NULL, 0,
+	  "How long to wait for the IMAP server's word before it is asked again." },
 
-	{ "submit", "url", CONF_SUBMIT_URL, AT(submit.url), "sendmail:/usr/sbin/sendmail", 0, 0, NULL, SAMPLE(submit_url),
-	  "sendmail:PROGRAM or maildir:DIRECTORY." },
+	{ "submit", "url", CONF_SUBMIT_URL, AT(submit.server.url), "sendmail:/usr/sbin/sendmail", 0, 0, NULL, SAMPLE(submit_url),
+	  "sendmail:PROGRAM or maildir:DIRECTORY; or submissions://USER@HOST, with TLS from the start, or\n"
+	  "submission://USER@HOST, with STARTTLS. Without USER nobody logs in." },
+	SERVER_KEYS("submit", SUBMIT_AT),
 	{ "submit", "recipient-delimiter", CONF_MARK, AT(submit.recipient_delimiter), "", 0, 0, NULL, 0,
 	  "The character between a mail account and its extension, such as \"+\", where the mail server knows one;\n"
 	  "a returned mail can then be matched to what was sent." },
@@ -115,6 +142,10 @@ const struct conf_key conf_keys[] = {
 	  "Refusals and repeated replies in an hour, in all." },
 	{ "limits", "poll", CONF_SPAN, AT(limits.poll_seconds), "60s", 1, DAY, NULL, 0,
 	  "How often to look for mail that nobody told us of." },
+	{ "limits", "reconnect-first", CONF_SPAN, AT(limits.reconnect_first_seconds), "1s", 1, 3600, NULL, 0,
+	  "When to try a mail server again that could not be reached; the pause doubles each time, give or take a part …" },
+	{ "limits", "reconnect-most", CONF_SPAN, AT(limits.reconnect_most_seconds), "5m", 1, DAY, NULL, 0,
+	  "… up to this, and begins here where the server refused the credentials." },
 	{ "limits", "busy", CONF_SPAN, AT(limits.busy_seconds), "5s", 0, 3600, NULL, 0,
 	  "How long to wait for the store when another process writes to it." },
 
@@ -160,18 +191,18 @@ static enum err check_choice(const struct conf_key *key, const char *text)
 	return err_fail(ERR_CONFIG, "\"%s\" is none of: %s", text, key->choices);
 }
 
-static enum err check_url(const char *text, const char *const *schemes)
+/* `forms` is what the sentence proposes. */
+static enum err check_url(const char *text, const char *schemes, const char *forms)
 {
-	for (; *schemes; schemes++)
-		if (str_starts(text, *schemes) && text[strlen(*schemes)] == '/')
-			return ERR_OK;
-	return err_fail(ERR_CONFIG, "\"%s\" is not understood", text);
+	struct url url = { 0 };
+	enum err err = url_parse(text, schemes, &url);
+
+	url_free(&url);
+	return err == ERR_OK ? err : err_fail(err, "%s; write %s", err_text(), forms);
 }
 
 static enum err check_text(const struct conf_key *key, const char *text)
 {
-	static const char *const mailbox_schemes[] = { "maildir:", NULL };
-	static const char *const submit_schemes[] = { "sendmail:", "maildir:", NULL };
 	enum err err = ERR_OK;
 
 	switch (key->type) {
@@ -187,20 +218,21 @@ static enum err check_text(const struct conf_key *key, const char *text)
 		if (strlen(text) > 1 || strspn(text, "+-=#_.") != strlen(text))
 			err = err_fail(ERR_CONFIG, "\"%s\" is not one of + - = # _ .", text);
 		break;
+	case CONF_PIN:
+		if (text[0] && (strlen(text) != 44 || text[43] != '='))
+			err = err_fail(ERR_CONFIG, "\"%s\" is not a SHA-256 in base64", text);
+		break;
 	case CONF_LINK:
 		if (text[0] && !str_starts(text, "https://") && !str_starts(text, "http://"))
 			err = err_fail(ERR_CONFIG, "\"%s\" does not begin with https://", text);
 		break;
 	case CONF_MAILBOX_URL:
-		err = check_url(text, mailbox_schemes);
-		if (err != ERR_OK)
-			err = err_fail(err, "%s; write maildir:/DIRECTORY", err_text());
+		err = check_url(
+		    text, URL_MAILBOX_SCHEMES, "maildir:/DIRECTORY or imaps://USER@HOST/FOLDER");
 		break;
 	case CONF_SUBMIT_URL:
-		err = check_url(text, submit_schemes);
-		if (err != ERR_OK)
-			err = err_fail(
-			    err, "%s; write sendmail:/PROGRAM or maildir:/DIRECTORY", err_text());
+		err = check_url(text, URL_SUBMIT_SCHEMES,
+		    "sendmail:/PROGRAM, maildir:/DIRECTORY or submissions://USER@HOST");
 		break;
 	case CONF_CHOICE:
 		return check_choice(key, text);

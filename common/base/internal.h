@@ -13,6 +13,7 @@ enum conf_type {
 	CONF_FOLDER, /* of a mailbox */
 	CONF_MARK,   /* one character, or none */
 	CONF_LINK,   /* a web page, or none */
+	CONF_PIN,    /* a SHA-256 in base64, or none */
 	CONF_MAILBOX_URL,
 	CONF_SUBMIT_URL,
 	CONF_CHOICE, /* one of `choices` */

@@ -18,8 +18,11 @@ struct submit {
 	unsigned timeout_seconds;
 };
 
-enum err submit_open(const char *url, unsigned timeout_seconds, struct submit **out)
+enum err submit_open(
+    const struct conf_server *server, unsigned timeout_seconds, struct submit **out)
 {
+	const char *url = server->url;
+
 	static const struct {
 		const char *prefix;
 		enum submit_kind kind;
@@ -39,6 +42,11 @@ enum err submit_open(const char *url, unsigned timeout_seconds, struct submit **
 	    "the submission \"%s\" is not understood; write sendmail:/PROGRAM or "
 	    "maildir:/DIRECTORY",
 	    url);
+}
+
+void submit_rest(struct submit *s)
+{
+	(void)s; /* every mail stands alone */
 }
 
 void submit_close(struct submit **s)

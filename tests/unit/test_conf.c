@@ -60,7 +60,7 @@ static void assert_defaults(const struct conf *c)
 	assert_string_equal(c->authority.passphrase_file, "");
 	assert_string_equal(c->authority.escrow_home, "");
 	assert_string_equal(c->authority.key_home, "");
-	assert_string_equal(c->submit.url, "sendmail:/usr/sbin/sendmail");
+	assert_string_equal(c->submit.server.url, "sendmail:/usr/sbin/sendmail");
 	assert_string_equal(c->submit.recipient_delimiter, "");
 	assert_true(c->submit.bounces);
 	assert_int_equal(c->submit.timeout_seconds, 60);
@@ -150,11 +150,11 @@ static void what_is_commented_out_is_the_default(void **state)
 		}
 		buf_addf(&text, "%.*s\n", (int)line.len, (const char *)line.data);
 	}
-	assert_int_equal(settings, 48 + 2); /* with the braces of the mailbox */
+	assert_int_equal(settings, 64 + 2); /* with the braces of the mailbox */
 	assert_int_equal(read_text(buf_bytes(&text), &conf), ERR_OK);
 	assert_defaults(conf);
 	assert_int_equal(conf->mailbox_count, 1);
-	assert_string_equal(conf->mailbox[0].url, "maildir:/var/lib/countersign/mail");
+	assert_string_equal(conf->mailbox[0].server.url, "maildir:/var/lib/countersign/mail");
 	assert_string_equal(conf->mailbox[0].done_folder, "Done");
 	assert_string_equal(conf->mailbox[0].ignored_folder, "Ignored");
 	conf_free(&conf);
@@ -186,9 +186,9 @@ static void a_sample_with_values(void **state)
 	assert_string_equal(c->authority.passphrase_file, "/p");
 	assert_string_equal(c->authority.escrow_home, "/e");
 	assert_int_equal(c->mailbox_count, 1);
-	assert_string_equal(c->mailbox[0].url, "maildir:/in box");
+	assert_string_equal(c->mailbox[0].server.url, "maildir:/in box");
 	assert_string_equal(c->mailbox[0].done_folder, "Done");
-	assert_string_equal(c->submit.url, "maildir:/out");
+	assert_string_equal(c->submit.server.url, "maildir:/out");
 	assert_int_equal(c->limits.nesting, 20);
 	conf_free(&c);
 	buf_free(&text);
@@ -212,9 +212,9 @@ static void values_that_are_set(void **state)
 	(void)state;
 	assert_int_equal(read_text(bytes_of_text(text), &c), ERR_OK);
 	assert_int_equal(c->mailbox_count, 2);
-	assert_string_equal(c->mailbox[0].url, "maildir:/one");
+	assert_string_equal(c->mailbox[0].server.url, "maildir:/one");
 	assert_string_equal(c->mailbox[0].done_folder, "");
-	assert_string_equal(c->mailbox[1].url, "maildir:/two");
+	assert_string_equal(c->mailbox[1].server.url, "maildir:/two");
 	assert_string_equal(c->mailbox[1].done_folder, "Done");
 	assert_list(c->policy.domains, domains);
 	assert_list(c->policy.curves, curves);
@@ -258,8 +258,21 @@ static void faults_have_file_and_line(void **state)
 		    "curves: \"foo\" is none of: ed25519" },
 		{ "policy { policy-url = \"ftp://x\" }", 1,
 		    "policy-url: \"ftp://x\" does not begin with https://" },
+		{ "mailbox { url = \"pop3://x\" }", 1,
+		    "url: \"pop3://x\" is not understood; write maildir:" },
 		{ "mailbox { url = \"imaps://x\" }", 1,
-		    "url: \"imaps://x\" is not understood; write maildir:" },
+		    "imaps://x: to log in it needs a user in the url, and a password-file or" },
+		{ "mailbox { url = \"imap://a@x\"\npassword-file = /x\ntls = off }", 3,
+		    "imap://a@x: tls may be off only for a server on this machine" },
+		{ "mailbox { url = \"imap://a@x\"\npassword-file = /x\ntoken-command = y }", 3,
+		    "imap://a@x: give a password-file or a token-command, not both" },
+		{ "submit { url = \"submission://x\"\npassword-file = /x }", 2,
+		    "submission://x: the url names no user to log in as" },
+		{ "submit { url = \"submission://a@x\" }", 1,
+		    "submission://a@x: to log in it needs a user in the url" },
+		{ "submit { tls-pin = abc }", 1, "tls-pin: \"abc\" is not a SHA-256 in base64" },
+		{ "limits { reconnect-first = 10m }", 1,
+		    "reconnect-first is longer than reconnect-most" },
 		{ "mailbox { url = \"maildir:x\" }", 1, "url: \"maildir:x\" is not understood" },
 		{ "\nmailbox {\n done-folder = \"x\" }", 3, "this mailbox has no url" },
 		{ "mailbox { done-folder = \"../x\" }", 1,

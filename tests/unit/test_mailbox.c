@@ -21,6 +21,7 @@
 struct place {
 	char dir[64];
 	char *box_dir, *url;
+	struct conf_mailbox conf;
 	struct mailbox *box;
 };
 
@@ -31,8 +32,10 @@ static int place_make(void **state)
 	assert_non_null(mkdtemp(p->dir));
 	p->box_dir = path_join(p->dir, "box");
 	p->url = str_printf("maildir:%s", p->box_dir);
-	struct mailbox_options options = { p->url, "Done", "Ignored" };
-	assert_int_equal(mailbox_open(&options, &p->box), ERR_OK);
+	p->conf = (struct conf_mailbox){
+		.server = CONF_SERVER(p->url), .done_folder = "Done", .ignored_folder = "Ignored"
+	};
+	assert_int_equal(mailbox_open(&p->conf, &p->box), ERR_OK);
 	*state = p;
 	return 0;
 }
@@ -136,8 +139,10 @@ static void wrong_options(void **state)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct mailbox *box = NULL;
-		struct mailbox_options options = { cases[i].url ? cases[i].url : p->url,
-			cases[i].done, "" };
+		struct conf_mailbox options = { .server = CONF_SERVER(
+						    cases[i].url ? cases[i].url : p->url),
+			.done_folder = cases[i].done,
+			.ignored_folder = "" };
 		assert_int_equal(mailbox_open(&options, &box), cases[i].expect);
 		assert_true((box != NULL) == (cases[i].expect == ERR_OK));
 		mailbox_close(&box);
@@ -252,9 +257,12 @@ static void later_mail_of_the_same_name(void **state)
 	buf_free(&out);
 }
 
-static bool readable(const struct mailbox *box)
+static bool readable(struct mailbox *box)
 {
-	struct pollfd p = { .fd = mailbox_fd(box), .events = POLLIN };
+	int fd;
+	int64_t within;
+	assert_int_equal(mailbox_watch(box, &fd, &within), ERR_OK);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	return poll(&p, 1, 0) == 1;
 }
 
@@ -264,7 +272,8 @@ static void news(void **state)
 	assert_false(readable(p->box));
 	assert_int_equal(maildrop_deliver(p->box_dir, bytes_of_text("one")), ERR_OK);
 	assert_true(readable(p->box));
-	assert_int_equal(mailbox_drain(p->box), ERR_OK);
+	bool news;
+	assert_int_equal(mailbox_drain(p->box, &news), ERR_OK);
 	assert_false(readable(p->box));
 	/* What we do ourselves is no news. */
 	char *id = only_id(p);
@@ -272,7 +281,7 @@ static void news(void **state)
 	assert_false(readable(p->box));
 	str_free(&id);
 	assert_int_equal(file_remove_tree(p->box_dir), ERR_OK);
-	assert_int_equal(mailbox_drain(p->box), ERR_UNAVAILABLE);
+	assert_int_equal(mailbox_drain(p->box, &news), ERR_UNAVAILABLE);
 	char **ids = NULL;
 	size_t count;
 	assert_int_equal(mailbox_list(p->box, &ids, &count), ERR_UNAVAILABLE);

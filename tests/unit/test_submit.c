@@ -43,7 +43,8 @@ static char *sendmail_url(const char *script)
 static enum submit_result send_by(const char *url, const char *sender, const char *const *to)
 {
 	struct submit *s = NULL;
-	assert_int_equal(submit_open(url, 1, &s), ERR_OK);
+	struct conf_server server = CONF_SERVER(url);
+	assert_int_equal(submit_open(&server, 1, &s), ERR_OK);
 	assert_int_equal(submit_check(s), ERR_OK);
 	enum submit_result result = submit_send(s, sender, to, bytes_of_text("A: b\r\n\r\n.\r\n"));
 	submit_close(&s);
@@ -70,11 +71,13 @@ static void wrong_urls(void **state)
 		"sendmail:", "maildir:", "/usr/sbin/sendmail" };
 	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
 		struct submit *s = NULL;
-		assert_int_equal(submit_open(urls[i], 1, &s), ERR_CONFIG);
+		struct conf_server server = CONF_SERVER(urls[i]);
+		assert_int_equal(submit_open(&server, 1, &s), ERR_CONFIG);
 		assert_null(s);
 	}
 	struct submit *s = NULL;
-	assert_int_equal(submit_open("sendmail:/nonexistent/sendmail", 1, &s), ERR_OK);
+	struct conf_server server = CONF_SERVER("sendmail:/nonexistent/sendmail");
+	assert_int_equal(submit_open(&server, 1, &s), ERR_OK);
 	assert_int_equal(submit_check(s), ERR_UNAVAILABLE);
 	assert_int_equal(submit_send(s, "", alice, bytes_of_text("x")), SUBMIT_TEMPORARY);
 	submit_close(&s);
@@ -149,7 +152,9 @@ static void into_maildir(void **state)
 	assert_int_equal(send_by(url, "", two), SUBMIT_SENT);
 
 	struct mailbox *box = NULL;
-	struct mailbox_options options = { url, "", "" };
+	struct conf_mailbox options = {
+		.server = CONF_SERVER(url), .done_folder = "", .ignored_folder = ""
+	};
 	char **ids = NULL;
 	size_t count = 0, size = 0;
 	struct buf mail = BUF_INIT;
