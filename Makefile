@@ -12,6 +12,11 @@ BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsq
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
 CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq faketime procps mandoc git
 ROOT_PACKAGES  := iproute2 openssl curl dirmngr
+# Servers that the tests start; unpacked below build/fixtures, not installed.
+FIXTURE_dovecot := dovecot-core dovecot-imapd dovecot-lmtpd
+FIXTURE_postfix := postfix
+FIXTURE_cyrus   := cyrus-imapd
+FIXTURE_exim    := exim4-daemon-light
 
 ROOMS    := base secret text print enroll mail keys store confine
 LIBS     := -letpan -lgnutls -lgpgme -lassuan -lgpg-error -lsqlite3 -lsodium -lseccomp -lconfuse -lidn2 \
@@ -76,6 +81,7 @@ SAN_FLOWS := tests/flow/enroll.sh tests/flow/plain.sh
 
 check:  ## install what the tests need, build, and run them all
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s fixture-dovecot fixture-postfix
 	@$(MAKE) -s -j2 WERROR=1 all unit tools build/states.md
 	@$(MAKE) -s -j2 WERROR=1 CC=clang BUILD=build/clang all
 	@$(MAKE) -s -j2 WERROR=1 CFLAGS='-O1 -g' SAN=address,undefined BUILD=build/san all unit tools
@@ -86,6 +92,7 @@ check-root:  ## what needs root: network namespaces
 	@tests/run $(ROOTS)
 check-long:  ## what takes long: many enrollments in one daemon
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s fixture-dovecot fixture-postfix fixture-cyrus fixture-exim
 	@$(MAKE) -s -j2 all tools
 	@TEST_SECONDS=3600 tests/run $(LONGS)
 demo:  ## install what is missing, build, and tell the whole story under build/demo
@@ -93,6 +100,7 @@ demo:  ## install what is missing, build, and tell the whole story under build/d
 	@$(MAKE) -s -j2 all
 	@samples/demo
 flow:  ## the end-to-end tests only
+	@$(MAKE) -s fixture-dovecot fixture-postfix
 	@$(MAKE) -s -j2 all tools
 	@tests/run $(FLOWS)
 fuzz:  ## FUZZ_SECONDS=5 for each fuzz target (clang, libFuzzer)
@@ -116,6 +124,9 @@ packages:
 		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 		$$as_root sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$@" >/dev/null' sh $$missing; \
 	fi
+
+fixture-%:
+	@tests/lib/unpack $* $(FIXTURE_$*)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
