@@ -16,6 +16,8 @@ static const char *kind_name(enum outbox_kind kind)
 		return "notice";
 	case OUTBOX_ALARM:
 		return "copy";
+	case OUTBOX_REMINDER:
+		return "reminder";
 	}
 	return "?";
 }

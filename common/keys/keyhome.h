@@ -90,4 +90,14 @@ struct certify_options {
 CHECKED enum err keyhome_certify(struct keyhome *home, const char *fingerprint,
     const struct certify_options *options, struct buf *key_out);
 
+/*
+ * Withdraws `signer`'s certification of these user IDs (RFC 4880 5.2.1, type 0x30) from `key` (binary, as certified); `reason` goes into the signature (5.2.3.23: 32 where the user ID is no longer
+ * valid, else 0, and the text). Reads it back and verifies it; `key_out` is the whole key, minimal, binary. Fine, and the same key, where it is withdrawn already.
+ */
+CHECKED enum err keyhome_withdraw(struct keyhome *home, const char *signer, struct bytes key,
+    const char *const *user_ids, const char *reason, struct buf *key_out);
+/* P3.8: the stored key with the revocation signatures of `from` (a copy of the same primary key, self-signatures only) merged in. ERR_DATA when it is another key, or holds no valid self-revocation. */
+CHECKED enum err keyhome_merge_revocation(
+    struct keyhome *home, struct bytes stored, struct bytes from, struct buf *key_out);
+
 #endif

@@ -29,4 +29,16 @@ void token_key_sign(
 bool token_key_verify(const uint8_t key[TOKEN_KEY_BYTES], struct bytes text,
     const uint8_t signature[TOKEN_SIGNATURE_BYTES]);
 
+/*
+ * P5.5: what a recovery token opens and the authority can't. The key is BLAKE2b-256("countersign recovery v1" ‖ 0 ‖ S). A sealed part is a random nonce
+ * of 24 bytes, then XChaCha20-Poly1305 of `content` with `associated` beside it.
+ */
+#define RECOVERY_KEY_BYTES 32
+void recovery_key_make(const uint8_t seed[SECRET_SEED_BYTES], uint8_t out[RECOVERY_KEY_BYTES]);
+void recovery_seal(const uint8_t key[RECOVERY_KEY_BYTES], struct bytes associated,
+    struct bytes content, struct buf *out);
+/* ERR_DATA when it was sealed with another key, or for something else. `out` must be secret. */
+CHECKED enum err recovery_open(const uint8_t key[RECOVERY_KEY_BYTES], struct bytes associated,
+    struct bytes sealed, struct buf *out);
+
 #endif

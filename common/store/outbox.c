@@ -11,7 +11,8 @@
 #define WAITING "sent = 0 AND failed = 0"
 
 static const char seal[] = SEAL("outbox", COLUMNS, "number");
-static const char *const kinds[] = { "reply", "repeat", "refusal", "notice", "alarm" };
+static const char *const kinds[] = { "reply", "repeat", "refusal", "notice", "alarm",
+	"reminder" };
 
 void outbox_id_make(char out[27])
 {
@@ -27,7 +28,7 @@ void outbox_id_make(char out[27])
 static enum outbox_kind read_kind(struct query *q)
 {
 	char *name = query_text(q);
-	enum outbox_kind kind = OUTBOX_ALARM;
+	enum outbox_kind kind = OUTBOX_REMINDER;
 
 	while (kind > OUTBOX_REPLY && !str_equal(kinds[kind], name))
 		kind--;

@@ -92,7 +92,7 @@ CREATE UNIQUE INDEX keyset_preferred ON keyset (address) WHERE preferred = 1;
 CREATE TABLE outbox (
 	number INTEGER PRIMARY KEY AUTOINCREMENT CHECK (number > 0),
 	id TEXT NOT NULL UNIQUE CHECK (length(id) = 26),
-	kind TEXT NOT NULL CHECK (kind IN ('reply', 'repeat', 'refusal', 'notice', 'alarm')),
+	kind TEXT NOT NULL CHECK (kind IN ('reply', 'repeat', 'refusal', 'notice', 'alarm', 'reminder')),
 	sender TEXT NOT NULL CHECK (length(sender) <= 254), -- envelope; '' is the null sender
 	recipient TEXT NOT NULL CHECK (length(recipient) BETWEEN 3 AND 254),
 	message_id TEXT NOT NULL CHECK (length(message_id) BETWEEN 1 AND 998),

@@ -167,10 +167,90 @@ CHECKED enum err keyset_publish_due(
     struct store *store, int64_t after, int64_t *id_out, struct keyset_row **out);
 void keyset_row_free(struct keyset_row **row);
 
+/* Writes; live or superseded. The key is replaced by the one with the certification withdrawn; sets publish_due. */
+CHECKED enum err keyset_revoke(
+    struct store *store, int64_t id, const struct buf *key, const char *reason, int64_t now);
+/* Writes. Of a keyset that is superseded: the key with the certification withdrawn. */
+CHECKED enum err keyset_replace_key(struct store *store, int64_t id, const struct buf *key);
+/* Confirmed, live, certified until before `until`; ordered by that time: for reminders. */
+CHECKED enum err keyset_each_ending(struct store *store, int64_t until,
+    void (*each)(const struct keyset_row *row, void *context), void *context);
+
+/* ---- deposits and their release (P4.8, P5.5) ---- */
+struct deposit_row {
+	int64_t id;
+	int64_t keyset;
+	char *address;
+	char encryption_fingerprint[41];
+	char escrow[41]; /* fingerprint of the escrow key it is sealed to */
+	struct buf sealed;
+	uint8_t hash[32]; /* SHA-256 of sealed */
+	int64_t created;
+};
+CHECKED enum err deposit_insert(
+    struct store *store, struct deposit_row *row); /* writes; fills id and hash */
+/* All generations of an address, or everybody's (NULL); oldest first. */
+CHECKED enum err deposit_each(struct store *store, const char *address,
+    void (*each)(const struct deposit_row *row, void *context), void *context);
+/* `escrow rotate`: the first after `after` that is not sealed to `escrow`; NULL at the end. */
+CHECKED enum err deposit_next_foreign(
+    struct store *store, const char *escrow, int64_t after, struct deposit_row **out);
+CHECKED enum err deposit_reseal(
+    struct store *store, int64_t id, const char *escrow, const struct buf *sealed); /* writes */
+CHECKED enum err deposit_count(
+    struct store *store, const char *address, int64_t *count_out); /* NULL: all */
+void deposit_row_free(struct deposit_row **row);
+
+/* A deposit sealed under a recovery token. They vanish when the recovery is confirmed, and when the token is voided, superseded or expired (store_prune, and token_void). */
+struct release_row {
+	int64_t token;
+	char encryption_fingerprint[41];
+	struct buf sealed;
+};
+CHECKED enum err release_insert(struct store *store, const struct release_row *row); /* writes */
+CHECKED enum err release_each(struct store *store, int64_t token,
+    void (*each)(const struct release_row *row, void *context), void *context);
+CHECKED enum err release_forget(struct store *store, int64_t token); /* writes */
+
+/* ---- renewals (P3.7, P4.5) ---- */
+/* A new certification of a keyset, in force once its nonce came back (P5.4); until then the keyset stays as it is. Never forgotten, so that one sent again changes nothing; the reply is, after 90 days. */
+struct renewal_row {
+	int64_t id;
+	int64_t keyset;
+	char *request_id; /* Request-Id, or "mail:" and the Message-ID */
+	uint8_t request_hash[32];
+	struct buf key; /* certified; empty once in force */
+	char encryption_fingerprint[41];
+	char *user_id;
+	char *nonce;
+	bool plain;
+	struct buf reply;
+	char *reply_message_id;
+	uint8_t reply_hash[32];
+	int64_t created, certified_until, confirmed;
+};
+CHECKED enum err renewal_insert(struct store *store,
+    struct renewal_row
+	*row); /* writes; fills id; ERR_TEMPORARY "raced" if the request is there already */
+CHECKED enum err renewal_by_request(
+    struct store *store, const char *request_id, struct renewal_row **out); /* NULL: never seen */
+CHECKED enum err renewal_by_nonce(struct store *store, const char *nonce, struct renewal_row **out);
+/* Writes: key, encryption subkey, user ID and certified_until of the keyset become these, publish_due; older renewals of it that were never confirmed lapse. Nothing if it is in force, or a newer one is. */
+CHECKED enum err renewal_confirm(struct store *store, int64_t id, int64_t now);
+void renewal_row_free(struct renewal_row **row);
+
 /* ---- outbox ---- */
 /* A repeat is a reply sent again (P5.3); a notice is one to the address it concerns (P5.6); alarms are
  * for those who watch. */
-enum outbox_kind { OUTBOX_REPLY, OUTBOX_REPEAT, OUTBOX_REFUSAL, OUTBOX_NOTICE, OUTBOX_ALARM };
+/* A reminder may be answered by a renewal (P3.7). */
+enum outbox_kind {
+	OUTBOX_REPLY,
+	OUTBOX_REPEAT,
+	OUTBOX_REFUSAL,
+	OUTBOX_NOTICE,
+	OUTBOX_ALARM,
+	OUTBOX_REMINDER
+};
 struct outbox_row {
 	char id[27]; /* random, base32; chosen before composing (outbox_id_make) */
 	enum outbox_kind kind;
@@ -182,6 +262,9 @@ struct outbox_row {
 	char *last_error;
 };
 void outbox_id_make(char out[27]);
+/* Was a mail of this kind with this Message-ID sent to this recipient? */
+CHECKED enum err outbox_has(struct store *store, enum outbox_kind kind, const char *message_id,
+    const char *recipient, bool *out);
 CHECKED enum err outbox_insert(struct store *store, const struct outbox_row *row); /* writes */
 /*
  * Own transaction. Takes the oldest that is due for lease_seconds: its due moves on, so a lost sender
