@@ -15,8 +15,8 @@ ROOT_PACKAGES  := iproute2 openssl curl dirmngr
 # Servers that the tests start; unpacked below build/fixtures, not installed.
 FIXTURE_dovecot := dovecot-core dovecot-imapd dovecot-lmtpd
 FIXTURE_postfix := postfix
-FIXTURE_cyrus   := cyrus-imapd
-FIXTURE_exim    := exim4-daemon-light
+FIXTURE_cyrus   := cyrus-imapd sasl2-bin libsasl2-modules
+FIXTURE_exim    := exim4-daemon-light libnss-wrapper
 
 ROOMS    := base secret text print enroll mail keys store confine
 LIBS     := -letpan -lgnutls -lgpgme -lassuan -lgpg-error -lsqlite3 -lsodium -lseccomp -lconfuse -lidn2 \
