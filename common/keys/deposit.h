@@ -17,9 +17,12 @@ CHECKED enum err deposit_export(
  */
 CHECKED enum err deposit_prove(
     const char *parent, struct bytes key, const char *encryption_fingerprint, struct bytes deposit);
-/* Seals to the escrow key, whose public half (binary) is given; binary. Uses a fresh throw-away home below `parent`, or the given authority home if it holds that key already. */
-CHECKED enum err deposit_seal(
-    struct keyhome *home, const char *escrow_fingerprint, struct bytes deposit, struct buf *out);
+/*
+ * Seals to the escrow key, whose public half (binary) and fingerprint are given; binary. `home` is an authority home: the key is imported there unless it is in it already, so that
+ * keyhome_reset forgets it. ERR_CONFIG: this is not that key, or it can't be encrypted to.
+ */
+CHECKED enum err deposit_seal(struct keyhome *home, struct bytes escrow_key,
+    const char *escrow_fingerprint, struct bytes deposit, struct buf *out);
 
 /* The escrow key's home, with an agent of ours until escrow_close; on removable media too (nothing is written there but locks, and not even those where it is read-only). */
 struct escrow;
