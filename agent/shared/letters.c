@@ -123,8 +123,60 @@ static const char *notice_subject(enum notice_event event)
 		return "A key was enrolled for";
 	case NOTICE_REPEAT_ALARM:
 		return "A used token was tried again for";
+	case NOTICE_RECOVERY_STARTED:
+		return "A recovery was started for";
+	case NOTICE_RECOVERED:
+		return "A recovery was completed for";
+	case NOTICE_RENEWED:
+		return "A key was renewed for";
+	case NOTICE_REVOKED:
+		return "A key was revoked for";
+	case NOTICE_SELF_REVOKED:
+		return "A key was revoked by its owner for";
 	}
 	return "";
+}
+
+static void add_reason(struct buf *out, const struct notice *n)
+{
+	char *reason = n->reason ? utf8_printable(n->reason, false) : NULL;
+
+	if (reason)
+		buf_addf(out, "Reason given: %s\n", reason);
+	str_free(&reason);
+}
+
+static void add_recovery_started(struct buf *out, const struct notice *n, const char *actor)
+{
+	char day[WHEN_TEXT_SIZE];
+
+	buf_addf(
+	    out, "%s started a recovery for %s, and issued a token for it.\n", actor, n->address);
+	add_reason(out, n);
+	buf_addf(out, "With this token a new key can be enrolled once, until %s.\n",
+	    when_format_day(n->until, day));
+	if (n->deposits)
+		buf_addf(out,
+		    "Whoever uses it gets %lld old encryption %s, and can read the mail that was\n"
+		    "encrypted to %s. The old signing keys do not come back, to anybody.\n",
+		    (long long)n->deposits, n->deposits == 1 ? "key" : "keys",
+		    n->deposits == 1 ? "it" : "them");
+	else
+		buf_add_text(out, "No old encryption key is on record, so none comes back.\n");
+	buf_add_text(out,
+	    "\nIf you did not ask for it, say so at once: as long as the token is not used it\n"
+	    "can be taken back. It is not in this mail.\n");
+}
+
+static void add_recovered(struct buf *out, const struct notice *n)
+{
+	buf_addf(out, "A new key was enrolled for %s with a recovery token.\n", n->address);
+	add_key(out, n);
+	buf_addf(out,
+	    "\n%lld old encryption %s came back with it. The older keys of this address are\n"
+	    "superseded: others are told not to use them any more.\n"
+	    "If this was not you, somebody else can read your mail now.\n",
+	    (long long)n->deposits, n->deposits == 1 ? "key" : "keys");
 }
 
 static void add_event(struct buf *out, const struct notice *n, const char *actor)
@@ -156,7 +208,46 @@ static void add_event(struct buf *out, const struct notice *n, const char *actor
 		    n->address);
 		add_key(out, n);
 		return;
+	case NOTICE_RECOVERY_STARTED:
+		add_recovery_started(out, n, actor);
+		return;
+	case NOTICE_RECOVERED:
+		add_recovered(out, n);
+		return;
+	case NOTICE_RENEWED:
+		buf_addf(out, "A key of %s was certified anew.\n", n->address);
+		add_key(out, n);
+		buf_add_text(out,
+		    "\nUntil this is confirmed from this address the former certification stays as it\n"
+		    "is. If this was not you, somebody else can sign with your key.\n");
+		return;
+	case NOTICE_REVOKED:
+		buf_addf(out, "%s revoked a key of %s.\n", actor, n->address);
+		add_reason(out, n);
+		add_key(out, n);
+		buf_add_text(out,
+		    "\nOthers are told not to use this key any more. Keep it: mail that was encrypted\n"
+		    "to it can be read with it alone.\n");
+		return;
+	case NOTICE_SELF_REVOKED:
+		buf_addf(out,
+		    "A revocation that was made with the key itself has come in for a key of %s.\n"
+		    "The key was revoked.\n",
+		    n->address);
+		add_key(out, n);
+		buf_add_text(out,
+		    "\nOthers are told not to use this key any more. Keep it: mail that was encrypted\n"
+		    "to it can be read with it alone. For a new key ask your administrator for a token.\n"
+		    "If this was not you, somebody else has your key or its revocation certificate.\n");
+		return;
 	}
+}
+
+/* P5.6, P6.7: whoever could use up the cap first could otherwise do these unseen. */
+static bool always_goes(enum notice_event event)
+{
+	return event != NOTICE_TOKEN_ISSUED && event != NOTICE_TOKEN_VOIDED &&
+	       event != NOTICE_REPEAT_ALARM;
 }
 
 static void notice_text(
@@ -247,9 +338,8 @@ enum err letters_add_notice(
 {
 	char *const *auditors = authority->conf->notify.auditors;
 	char *subject = str_printf("%s %s", notice_subject(notice->event), notice->address);
-	/* P5.6, P6.7: whoever could use up the cap first could otherwise enroll a key unseen. */
 	enum outbox_kind kind = is_one_of(auditors, notice->address) ? OUTBOX_ALARM
-				: notice->event == NOTICE_ENROLLED   ? OUTBOX_REPLY
+				: always_goes(notice->event)         ? OUTBOX_REPLY
 								     : OUTBOX_NOTICE;
 	struct signed_text text = { 0 };
 	struct buf body = BUF_INIT;
@@ -295,7 +385,7 @@ static enum err is_capped(
 	enum err e;
 
 	*out = false;
-	if (row->kind == OUTBOX_REPLY || row->kind == OUTBOX_ALARM)
+	if (row->kind == OUTBOX_REPLY || row->kind == OUTBOX_ALARM || row->kind == OUTBOX_REMINDER)
 		return ERR_OK;
 	e = outbox_count(store, row->kind, row->recipient, now - DAY_SECONDS, &day);
 	if (row->kind == OUTBOX_NOTICE) {

@@ -19,7 +19,12 @@ enum notice_event {
 	NOTICE_TOKEN_ISSUED,
 	NOTICE_TOKEN_VOIDED,
 	NOTICE_ENROLLED,
-	NOTICE_REPEAT_ALARM
+	NOTICE_REPEAT_ALARM,
+	NOTICE_RECOVERY_STARTED,
+	NOTICE_RECOVERED,
+	NOTICE_RENEWED,
+	NOTICE_REVOKED,
+	NOTICE_SELF_REVOKED /* by whoever holds the key itself (P3.8) */
 };
 
 struct notice {
@@ -29,6 +34,8 @@ struct notice {
 	const char *keyset;      /* or NULL */
 	const char *fingerprint; /* or NULL */
 	int64_t until;           /* token expiry, certified until; 0: none */
+	const char *reason;      /* recovery started, revoked: what was said; or NULL */
+	int64_t deposits;        /* recovery: how many old encryption keys come back */
 };
 
 /*
