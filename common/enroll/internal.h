@@ -49,11 +49,22 @@ bool text_begins(struct bytes text, const char *prefix);
  * NULL unless exactly 26 symbols are there, with marks anywhere between. malloc'ed. */
 char *nonce_canonical(struct bytes text);
 
+enum packet_tag { /* RFC 4880 4.3 */
+	PACKET_SIGNATURE = 2,
+	PACKET_SECRET_KEY = 5,
+	PACKET_PUBLIC_KEY = 6,
+	PACKET_SECRET_SUBKEY = 7,
+	PACKET_USER_ID = 13,
+	PACKET_SUBKEY = 14,
+	PACKET_USER_ATTRIBUTE = 17,
+};
 struct packet { /* of OpenPGP (RFC 4880 4.2) */
 	unsigned tag;
 	struct bytes whole, body;
 };
 /* Takes the next packet off *rest; false at the end, and with *bad_out set where there is none, or one of partial or indeterminate length. */
 bool packet_next(struct bytes *rest, struct packet *out, bool *bad_out);
+/* Of a public-key packet's body, upper-case; false for other versions than 4. */
+CHECKED bool packet_fingerprint(struct bytes body, char out[41]);
 
 #endif

@@ -4,15 +4,6 @@
 
 #include "enroll/internal.h"
 
-enum packet_tag { /* RFC 4880 4.3 */
-	PACKET_SIGNATURE = 2,
-	PACKET_SECRET_KEY = 5,
-	PACKET_PUBLIC_KEY = 6,
-	PACKET_SECRET_SUBKEY = 7,
-	PACKET_USER_ID = 13,
-	PACKET_SUBKEY = 14,
-};
-
 enum signature_type {                   /* RFC 4880 5.2.1 */
 	SIGNATURE_CERTIFICATION = 0x10, /* to 0x13 */
 	SIGNATURE_POSITIVE = 0x13,

@@ -15,12 +15,18 @@
 
 #define PIN_CONTEXT "countersign pin v1"
 #define TOKEN_CONTEXT "countersign token v1"
+#define RECOVERY_CONTEXT "countersign recovery v1"
+#define RECOVERY_NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define RECOVERY_TAG_BYTES crypto_aead_xchacha20poly1305_ietf_ABYTES
 
 static_assert(HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
 static_assert(HASH_BYTES == crypto_hash_sha256_BYTES, "SHA-256");
 static_assert(HASH_BYTES == crypto_sign_SEEDBYTES, "a hash is the seed of a token key");
 static_assert(TOKEN_KEY_BYTES == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
 static_assert(TOKEN_SIGNATURE_BYTES == crypto_sign_BYTES, "Ed25519 signature");
+static_assert(RECOVERY_KEY_BYTES == HASH_BYTES, "a hash is the recovery key");
+static_assert(
+    RECOVERY_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "XChaCha20-Poly1305");
 static_assert(HASH_BYTES >= crypto_pwhash_SALTBYTES, "the salt is cut from a hash");
 
 void secret_start(void)
@@ -103,4 +109,35 @@ bool token_key_verify(const uint8_t key[TOKEN_KEY_BYTES], struct bytes text,
     const uint8_t signature[TOKEN_SIGNATURE_BYTES])
 {
 	return crypto_sign_verify_detached(signature, text.data, text.len, key) == 0;
+}
+
+void recovery_key_make(const uint8_t seed[SECRET_SEED_BYTES], uint8_t out[RECOVERY_KEY_BYTES])
+{
+	hash_context(RECOVERY_CONTEXT, bytes_of(seed, SECRET_SEED_BYTES), out);
+}
+
+void recovery_seal(const uint8_t key[RECOVERY_KEY_BYTES], struct bytes associated,
+    struct bytes content, struct buf *out)
+{
+	uint8_t *nonce = buf_reserve(out, RECOVERY_NONCE_BYTES + content.len + RECOVERY_TAG_BYTES);
+
+	secret_random(nonce, RECOVERY_NONCE_BYTES);
+	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + RECOVERY_NONCE_BYTES, NULL,
+	    content.data, content.len, associated.data, associated.len, NULL, nonce, key);
+	out->len += RECOVERY_NONCE_BYTES + content.len + RECOVERY_TAG_BYTES;
+}
+
+enum err recovery_open(const uint8_t key[RECOVERY_KEY_BYTES], struct bytes associated,
+    struct bytes sealed, struct buf *out)
+{
+	size_t len = sealed.len - RECOVERY_NONCE_BYTES - RECOVERY_TAG_BYTES;
+
+	if (sealed.len < RECOVERY_NONCE_BYTES + RECOVERY_TAG_BYTES ||
+	    crypto_aead_xchacha20poly1305_ietf_decrypt(buf_reserve(out, len), NULL, NULL,
+		sealed.data + RECOVERY_NONCE_BYTES, sealed.len - RECOVERY_NONCE_BYTES,
+		associated.data, associated.len, sealed.data, key) != 0)
+		return err_fail(
+		    ERR_DATA, "this was sealed under another recovery token, or is damaged");
+	out->len += len;
+	return ERR_OK;
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/encode.h"
 #include "secret/secret.h"
 
 /* The known answers are those of tests/vectors/secret.py, which does without libsodium. */
@@ -84,6 +85,53 @@ static void token_keys(void **state)
 	assert_false(token_key_verify(key, signed_text, signature));
 }
 
+/* P5.5 */
+static void recoveries(void **state)
+{
+	static const char sealed_hex[] =
+	    "000102030405060708090a0b0c0d0e0f10111213141516179fd3ae3bb628343392bbabaa45ac3711c961d243"
+	    "fdf8ec2bd8ded9";
+	uint8_t key[RECOVERY_KEY_BYTES], known[51];
+	struct bytes address = bytes_of_text("alice@example.org");
+	struct buf sealed = BUF_INIT, again = BUF_INIT, opened = BUF_SECRET;
+
+	(void)state;
+	recovery_key_make(seed, key);
+	assert_hex(
+	    key, sizeof key, "7a5f9434859b462458efecf590fe9968b55dae3c0ddade74c562ce7dece27358");
+	assert_int_equal(hex_read(sealed_hex, known, sizeof known), ERR_OK);
+	assert_int_equal(
+	    recovery_open(key, address, bytes_of(known, sizeof known), &opened), ERR_OK);
+	assert_string_equal(buf_text(&opened), "the old key");
+
+	recovery_seal(key, address, buf_bytes(&opened), &sealed);
+	recovery_seal(key, address, buf_bytes(&opened), &again);
+	assert_int_equal(sealed.len, sizeof known);
+	assert_false(bytes_equal(buf_bytes(&sealed), buf_bytes(&again)));
+	buf_clear(&opened);
+	assert_int_equal(recovery_open(key, address, buf_bytes(&sealed), &opened), ERR_OK);
+	assert_string_equal(buf_text(&opened), "the old key");
+
+	assert_int_equal(
+	    recovery_open(key, bytes_of_text("bob@example.org"), buf_bytes(&sealed), &opened),
+	    ERR_DATA);
+	for (size_t len = 0; len < sealed.len; len++)
+		assert_int_equal(
+		    recovery_open(key, address, bytes_of(sealed.data, len), &opened), ERR_DATA);
+	for (size_t at = 0; at < sealed.len; at++) {
+		sealed.data[at] ^= 1;
+		assert_int_equal(
+		    recovery_open(key, address, buf_bytes(&sealed), &opened), ERR_DATA);
+		sealed.data[at] ^= 1;
+	}
+	key[31] ^= 1;
+	assert_int_equal(recovery_open(key, address, buf_bytes(&sealed), &opened), ERR_DATA);
+	assert_string_equal(buf_text(&opened), "the old key");
+	buf_free(&sealed);
+	buf_free(&again);
+	buf_free(&opened);
+}
+
 static void random_and_equal(void **state)
 {
 	uint8_t a[32] = { 0 }, b[32] = { 0 };
@@ -110,6 +158,7 @@ int main(void)
 		cmocka_unit_test(hashes),
 		cmocka_unit_test(pins),
 		cmocka_unit_test(token_keys),
+		cmocka_unit_test(recoveries),
 		cmocka_unit_test(random_and_equal),
 	};
 
