@@ -169,18 +169,14 @@ enum err keyset_by_fingerprint(
 	return fits(store, str_equal((*out)->fingerprint, fingerprint) && live(*out), out);
 }
 
-enum err keyset_each(struct store *store, const char *address, bool with_key,
+/* Shows the rows whose numbers `q` finds. */
+static enum err show_each(struct store *store, struct query *q, bool with_key,
     void (*each)(const struct keyset_row *row, void *context), void *context)
 {
-	static const char sql[] = "SELECT id FROM keyset WHERE ?1 IS NULL OR address = ?1 "
-				  "ORDER BY address, enrolled DESC, id DESC";
-	struct query q = query_open(store, sql);
 	struct numbers ids = { 0 };
 	struct keyset_row *row = NULL;
-	enum err e;
+	enum err e = numbers_collect(q, &ids);
 
-	query_put_text(&q, address);
-	e = numbers_collect(&q, &ids);
 	for (size_t i = 0; !e && i < ids.count; i++) {
 		e = numbers_note(&ids, keyset_by_id(store, ids.at[i], &row));
 		if (row && !with_key) {
@@ -192,6 +188,28 @@ enum err keyset_each(struct store *store, const char *address, bool with_key,
 		keyset_row_free(&row);
 	}
 	return numbers_end(&ids, e);
+}
+
+enum err keyset_each(struct store *store, const char *address, bool with_key,
+    void (*each)(const struct keyset_row *row, void *context), void *context)
+{
+	static const char sql[] = "SELECT id FROM keyset WHERE ?1 IS NULL OR address = ?1 "
+				  "ORDER BY address, enrolled DESC, id DESC";
+	struct query q = query_open(store, sql);
+
+	query_put_text(&q, address);
+	return show_each(store, &q, with_key, each, context);
+}
+
+enum err keyset_each_ending(struct store *store, int64_t until,
+    void (*each)(const struct keyset_row *row, void *context), void *context)
+{
+	static const char sql[] = "SELECT id FROM keyset WHERE confirmed > 0 AND " LIVE
+				  " AND certified_until < ? ORDER BY certified_until, id";
+	struct query q = query_open(store, sql);
+
+	query_put_int(&q, until);
+	return show_each(store, &q, true, each, context);
 }
 
 /* The keyset that is to be changed; its check is good. */
@@ -225,10 +243,13 @@ enum err keyset_supersede(struct store *store, int64_t id, int64_t now)
 	static const char sql[] = "UPDATE keyset SET superseded = ?, preferred = 0, "
 				  "publish_due = publish_due OR confirmed > 0 WHERE id = ?";
 	struct keyset_row *row = NULL;
-	enum err e = fetch_to_change(store, id, true, &row);
+	enum err e;
 
+	if (!(e = fetch_to_change(store, id, true, &row)) &&
+	    !(e = release_forget(store, row->token)))
+		e = change(store, sql, now, id);
 	keyset_row_free(&row);
-	return e ? e : change(store, sql, now, id);
+	return e;
 }
 
 enum err keyset_confirm(struct store *store, int64_t id, int64_t now)
@@ -239,8 +260,86 @@ enum err keyset_confirm(struct store *store, int64_t id, int64_t now)
 
 	if ((e = fetch_to_change(store, id, true, &row)))
 		return e;
-	if (!row->confirmed)
+	if (!row->confirmed && !(e = release_forget(store, row->token)))
 		e = change(store, sql, now, id);
+	keyset_row_free(&row);
+	return e;
+}
+
+enum err keyset_revoke(
+    struct store *store, int64_t id, const struct buf *key, const char *reason, int64_t now)
+{
+	static const char sql[] =
+	    "UPDATE keyset SET revoked = ?, revoke_reason = ?, key = ?,"
+	    " preferred = 0, publish_due = publish_due OR confirmed > 0 WHERE id = ?";
+	struct keyset_row *row = NULL;
+	struct query q;
+	enum err e;
+
+	if ((e = fetch_to_change(store, id, false, &row)))
+		return e;
+	if (row->revoked)
+		e = err_fail(ERR_NOUSER, "keyset %lld is revoked already", (long long)id);
+	if (e || (e = release_forget(store, row->token)))
+		goto out;
+	q = query_open(store, sql);
+	query_put_int(&q, now);
+	query_put_text(&q, reason);
+	query_put_bytes(&q, buf_bytes(key));
+	query_put_int(&q, id);
+	if (!(e = query_run(&q)))
+		e = query_run_for(store, seal, id);
+out:
+	keyset_row_free(&row);
+	return e;
+}
+
+enum err keyset_replace_key(struct store *store, int64_t id, const struct buf *key)
+{
+	struct keyset_row *row = NULL;
+	struct query q;
+	enum err e;
+
+	if ((e = fetch_to_change(store, id, false, &row)))
+		return e;
+	if (live(row)) {
+		e = err_fail(ERR_NOUSER, "keyset %lld is not superseded", (long long)id);
+		goto out;
+	}
+	q = query_open(store, "UPDATE keyset SET key = ? WHERE id = ?");
+	query_put_bytes(&q, buf_bytes(key));
+	query_put_int(&q, id);
+	if (!(e = query_run(&q)))
+		e = query_run_for(store, seal, id);
+out:
+	keyset_row_free(&row);
+	return e;
+}
+
+enum err keyset_renew(struct store *store, const struct renewal_row *renewal)
+{
+	static const char sql[] =
+	    "UPDATE keyset SET key = ?, encryption_fingerprint = ?, user_id = ?,"
+	    " certified_until = ?, publish_due = 1 WHERE id = ?";
+	struct keyset_row *row = NULL;
+	struct query q;
+	enum err e;
+
+	if ((e = fetch_to_change(store, renewal->keyset, true, &row)))
+		return e;
+	if (!row->confirmed) {
+		e = err_fail(ERR_NOUSER, "keyset %lld was never confirmed", (long long)row->id);
+		goto out;
+	}
+	q = query_open(store, sql);
+	query_put_bytes(&q, buf_bytes(&renewal->key));
+	query_put_text(&q, renewal->encryption_fingerprint);
+	query_put_text(&q, renewal->user_id);
+	query_put_int(&q, renewal->certified_until);
+	query_put_int(&q, row->id);
+	if (!(e = query_run(&q)))
+		e = query_run_for(store, seal, row->id);
+out:
 	keyset_row_free(&row);
 	return e;
 }

@@ -66,7 +66,8 @@ enum err store_count(struct store *store, int64_t now, int64_t grace_seconds, in
 	    " (SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0),"
 	    " (SELECT count(*) FROM outbox WHERE failed > 0),"
 	    " (SELECT min(created) FROM outbox WHERE sent = 0 AND failed = 0),"
-	    " (SELECT count(*) FROM quarantine)";
+	    " (SELECT count(*) FROM quarantine), (SELECT count(*) FROM deposit),"
+	    " (SELECT count(DISTINCT token) FROM release)";
 	struct query q = query_open(store, sql);
 	enum err e;
 
@@ -78,6 +79,8 @@ enum err store_count(struct store *store, int64_t now, int64_t grace_seconds, in
 		out->outbox_failed = query_int(&q);
 		out->outbox_oldest = query_int(&q);
 		out->quarantined = query_int(&q);
+		out->deposits = query_int(&q);
+		out->recoveries = query_int(&q);
 	}
 	if ((e = query_end(&q)))
 		return e;
@@ -93,7 +96,9 @@ enum err store_prune(struct store *store, int64_t now)
 	enum err e;
 
 	if (!(e = query_run_for(store, outbox, now - PRUNE_SECONDS)) &&
-	    !(e = query_run_for(store, attempt, now - PRUNE_SECONDS)))
-		e = query_run_for(store, mark, now - PRUNE_SECONDS);
+	    !(e = query_run_for(store, attempt, now - PRUNE_SECONDS)) &&
+	    !(e = query_run_for(store, mark, now - PRUNE_SECONDS)) &&
+	    !(e = renewal_prune(store, now - PRUNE_SECONDS)))
+		e = release_prune(store, now);
 	return e;
 }

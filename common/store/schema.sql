@@ -64,7 +64,7 @@ CREATE TABLE keyset (
 	reply BLOB NOT NULL CHECK (length(reply) BETWEEN 1 AND 16777216),
 	reply_message_id TEXT NOT NULL CHECK (length(reply_message_id) BETWEEN 1 AND 998),
 	reply_hash BLOB NOT NULL CHECK (length(reply_hash) = 32),
-	token INTEGER REFERENCES token (id), -- none: a renewal
+	token INTEGER REFERENCES token (id),
 	enrolled INTEGER NOT NULL CHECK (enrolled > 0),
 	certified_until INTEGER NOT NULL CHECK (certified_until > 0),
 	confirmed INTEGER NOT NULL DEFAULT 0 CHECK (confirmed >= 0),
@@ -85,6 +85,62 @@ CREATE INDEX keyset_address ON keyset (address);
 CREATE INDEX keyset_fingerprint ON keyset (fingerprint);
 CREATE INDEX keyset_publish_due ON keyset (id) WHERE publish_due = 1;
 CREATE UNIQUE INDEX keyset_preferred ON keyset (address) WHERE preferred = 1;
+
+-- Deposits: secret encryption subkeys, each encrypted to the escrow key, which is not here (P4.8). One a keyset and subkey, whatever becomes
+-- of the keyset: mails to it are there to be read (P5.5).
+CREATE TABLE deposit (
+	id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id > 0),
+	keyset INTEGER NOT NULL REFERENCES keyset (id),
+	address TEXT NOT NULL CHECK (length(address) BETWEEN 3 AND 254),
+	encryption_fingerprint TEXT NOT NULL CHECK (length(encryption_fingerprint) = 40
+		AND encryption_fingerprint NOT GLOB '*[^0-9A-F]*'),
+	escrow TEXT NOT NULL CHECK (length(escrow) = 40 AND escrow NOT GLOB '*[^0-9A-F]*'), -- sealed to this key
+	sealed BLOB NOT NULL CHECK (length(sealed) BETWEEN 1 AND 1048576),
+	hash BLOB NOT NULL CHECK (length(hash) = 32), -- SHA-256 of sealed
+	created INTEGER NOT NULL CHECK (created > 0),
+	row_check BLOB NOT NULL CHECK (length(row_check) = 32),
+	UNIQUE (keyset, encryption_fingerprint)
+) STRICT;
+
+CREATE INDEX deposit_address ON deposit (address);
+CREATE INDEX deposit_escrow ON deposit (escrow);
+
+-- Deposits on their way back: sealed under a recovery token, of which the store knows nothing that could open them. They are gone with the
+-- confirmation or with the token (P5.5).
+CREATE TABLE release (
+	id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id > 0),
+	token INTEGER NOT NULL REFERENCES token (id),
+	encryption_fingerprint TEXT NOT NULL CHECK (length(encryption_fingerprint) = 40
+		AND encryption_fingerprint NOT GLOB '*[^0-9A-F]*'),
+	sealed BLOB NOT NULL CHECK (length(sealed) BETWEEN 1 AND 1048576),
+	row_check BLOB NOT NULL CHECK (length(row_check) = 32),
+	UNIQUE (token, encryption_fingerprint)
+) STRICT;
+
+-- Renewals: a new certification of a keyset, in force once its nonce came back (P5.4). The row stays for ever, so that a request sent again
+-- changes nothing (P4.5); its key goes when it is in force or a newer one is, its reply with time.
+CREATE TABLE renewal (
+	id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id > 0),
+	keyset INTEGER NOT NULL REFERENCES keyset (id),
+	request_id TEXT NOT NULL UNIQUE CHECK (length(request_id) BETWEEN 1 AND 1024),
+	request_hash BLOB NOT NULL CHECK (length(request_hash) = 32),
+	key BLOB CHECK (length(key) BETWEEN 1 AND 1048576), -- certified, binary
+	encryption_fingerprint TEXT NOT NULL CHECK (length(encryption_fingerprint) = 40
+		AND encryption_fingerprint NOT GLOB '*[^0-9A-F]*'),
+	user_id TEXT NOT NULL CHECK (length(user_id) BETWEEN 3 AND 1024),
+	nonce TEXT NOT NULL UNIQUE CHECK (length(nonce) BETWEEN 1 AND 128),
+	plain INTEGER NOT NULL CHECK (plain IN (0, 1)), -- replied to a mail program (P6.3)
+	reply BLOB CHECK (length(reply) BETWEEN 1 AND 16777216),
+	reply_message_id TEXT NOT NULL CHECK (length(reply_message_id) BETWEEN 1 AND 998),
+	reply_hash BLOB NOT NULL CHECK (length(reply_hash) = 32),
+	created INTEGER NOT NULL CHECK (created > 0),
+	certified_until INTEGER NOT NULL CHECK (certified_until > created),
+	confirmed INTEGER NOT NULL DEFAULT 0 CHECK (confirmed >= 0),
+	row_check BLOB NOT NULL CHECK (length(row_check) = 32),
+	CHECK (confirmed = 0 OR key IS NULL)
+) STRICT;
+
+CREATE INDEX renewal_keyset ON renewal (keyset);
 
 -- Mails to be sent, each fixed to the byte before its first sending (I2). It waits while neither sent nor
 -- failed, and is due from `due` on; who takes it moves `due` on. What was sent is forgotten,

@@ -52,12 +52,14 @@ struct store_counts {
 	int64_t outbox_waiting, outbox_failed;
 	int64_t outbox_oldest; /* when the oldest waiting mail was made; 0: none waits */
 	int64_t quarantined;
+	int64_t deposits;
+	int64_t recoveries; /* tokens with released deposits */
 };
 CHECKED enum err store_count(struct store *store, int64_t now, int64_t grace_seconds,
     int64_t soon_seconds, struct store_counts *out);
 /*
- * Writes. Forgets what nothing asks for any more: outbox rows done with, attempts and marks, all
- * older than 90 days.
+ * Writes. Forgets what nothing asks for any more: outbox rows done with, attempts, marks and replies of renewals, all
+ * older than 90 days; released deposits whose token has ended.
  */
 CHECKED enum err store_prune(struct store *store, int64_t now);
 
@@ -122,7 +124,7 @@ struct keyset_row {
 	struct buf reply;       /* the sealed reply, armored */
 	char *reply_message_id; /* of its first mail */
 	uint8_t reply_hash[32];
-	int64_t token; /* token id; 0: renewal */
+	int64_t token; /* token id; 0: none */
 	int64_t enrolled, certified_until, confirmed, superseded, revoked, published; /* 0: not */
 	char *revoke_reason;
 	bool publish_due; /* the WKD entry of the address must be written again */
@@ -167,10 +169,10 @@ CHECKED enum err keyset_publish_due(
     struct store *store, int64_t after, int64_t *id_out, struct keyset_row **out);
 void keyset_row_free(struct keyset_row **row);
 
-/* Writes; live or superseded. The key is replaced by the one with the certification withdrawn; sets publish_due. */
+/* Writes; live or superseded. The key is replaced by the one with the certification withdrawn; sets publish_due where it was confirmed. `reason` may be NULL. */
 CHECKED enum err keyset_revoke(
     struct store *store, int64_t id, const struct buf *key, const char *reason, int64_t now);
-/* Writes. Of a keyset that is superseded: the key with the certification withdrawn. */
+/* Writes. Of a keyset that is superseded (or revoked): the key with the certification withdrawn. */
 CHECKED enum err keyset_replace_key(struct store *store, int64_t id, const struct buf *key);
 /* Confirmed, live, certified until before `until`; ordered by that time: for reminders. */
 CHECKED enum err keyset_each_ending(struct store *store, int64_t until,
@@ -187,21 +189,24 @@ struct deposit_row {
 	uint8_t hash[32]; /* SHA-256 of sealed */
 	int64_t created;
 };
-CHECKED enum err deposit_insert(
-    struct store *store, struct deposit_row *row); /* writes; fills id and hash */
+/* Writes; fills id and hash. One that the keyset has of this subkey already is replaced. */
+CHECKED enum err deposit_insert(struct store *store, struct deposit_row *row);
 /* All generations of an address, or everybody's (NULL); oldest first. */
 CHECKED enum err deposit_each(struct store *store, const char *address,
     void (*each)(const struct deposit_row *row, void *context), void *context);
-/* `escrow rotate`: the first after `after` that is not sealed to `escrow`; NULL at the end. */
-CHECKED enum err deposit_next_foreign(
-    struct store *store, const char *escrow, int64_t after, struct deposit_row **out);
+/* `escrow rotate`: the first after `after` that is not sealed to `escrow`; *id_out is its id, of a damaged one too, or 0. */
+CHECKED enum err deposit_next_foreign(struct store *store, const char *escrow, int64_t after,
+    int64_t *id_out, struct deposit_row **out);
 CHECKED enum err deposit_reseal(
     struct store *store, int64_t id, const char *escrow, const struct buf *sealed); /* writes */
 CHECKED enum err deposit_count(
     struct store *store, const char *address, int64_t *count_out); /* NULL: all */
 void deposit_row_free(struct deposit_row **row);
 
-/* A deposit sealed under a recovery token. They vanish when the recovery is confirmed, and when the token is voided, superseded or expired (store_prune, and token_void). */
+/*
+ * A deposit sealed under a recovery token. They vanish when the keyset that the token made is confirmed, superseded or revoked, and when the token is voided, superseded or expired
+ * (the last by store_prune).
+ */
 struct release_row {
 	int64_t token;
 	char encryption_fingerprint[41];
@@ -219,12 +224,12 @@ struct renewal_row {
 	int64_t keyset;
 	char *request_id; /* Request-Id, or "mail:" and the Message-ID */
 	uint8_t request_hash[32];
-	struct buf key; /* certified; empty once in force */
+	struct buf key; /* certified; empty once it or a newer one is in force */
 	char encryption_fingerprint[41];
 	char *user_id;
 	char *nonce;
 	bool plain;
-	struct buf reply;
+	struct buf reply; /* empty once forgotten */
 	char *reply_message_id;
 	uint8_t reply_hash[32];
 	int64_t created, certified_until, confirmed;
@@ -235,7 +240,13 @@ CHECKED enum err renewal_insert(struct store *store,
 CHECKED enum err renewal_by_request(
     struct store *store, const char *request_id, struct renewal_row **out); /* NULL: never seen */
 CHECKED enum err renewal_by_nonce(struct store *store, const char *nonce, struct renewal_row **out);
-/* Writes: key, encryption subkey, user ID and certified_until of the keyset become these, publish_due; older renewals of it that were never confirmed lapse. Nothing if it is in force, or a newer one is. */
+/* All of a keyset, oldest first. */
+CHECKED enum err renewal_each(struct store *store, int64_t keyset,
+    void (*each)(const struct renewal_row *row, void *context), void *context);
+/*
+ * Writes: key, encryption subkey, user ID and certified_until of the keyset become these, publish_due; older renewals of it that were never confirmed lapse (their key is emptied). Nothing if it is
+ * in force, a newer one is, or it has ended itself. ERR_NOUSER if the keyset is not live.
+ */
 CHECKED enum err renewal_confirm(struct store *store, int64_t id, int64_t now);
 void renewal_row_free(struct renewal_row **row);
 

@@ -130,7 +130,8 @@ static enum err close_former(
 	q = query_open(store, sql);
 	query_put_int(&q, outstanding ? now : 0);
 	query_put_int(&q, row->id);
-	if (!(e = query_run(&q)) && !(e = query_run_for(store, seal, row->id)) && outstanding)
+	if (!(e = query_run(&q)) && !(e = query_run_for(store, seal, row->id)) &&
+	    !(e = release_forget(store, row->id)) && outstanding)
 		*superseded_out = row->id;
 	token_row_free(&row);
 	return e;
@@ -209,6 +210,8 @@ enum err token_void(struct store *store, int64_t id, int64_t now)
 		return e;
 	if (store_changes(store) != 1)
 		return err_fail(ERR_NOUSER, "token %lld is not outstanding", (long long)id);
+	if ((e = release_forget(store, id)))
+		return e;
 	return query_run_for(store, seal, id);
 }
 
