@@ -7,6 +7,8 @@ static const struct {
 	const struct mailbox_driver *driver;
 } kinds[] = {
 	{ "maildir", &driver_maildir },
+	{ "imaps", &driver_imap },
+	{ "imap", &driver_imap },
 };
 
 enum err mailbox_open(const struct conf_mailbox *conf, struct mailbox **out)

@@ -18,6 +18,7 @@ struct mailbox_driver {
 	enum err (*check)(struct mailbox *box, struct buf *notes);
 };
 extern const struct mailbox_driver driver_maildir; /* maildrop.c */
+extern const struct mailbox_driver driver_imap;    /* imapbox.c */
 
 struct mailbox {
 	const struct mailbox_driver *driver;

@@ -139,7 +139,8 @@ static ssize_t stream_read(mailstream_low *low, void *data, size_t len)
 			link->bytes_left -= (size_t)got;
 			return got;
 		}
-		if (!link->fault && errno == EAGAIN && link_wait(server, POLLIN))
+		if (!link->fault && errno == EAGAIN &&
+		    (link->peeking || link_wait(server, POLLIN)))
 			break;
 	}
 	return -1;
@@ -285,8 +286,7 @@ static enum err connect_name(struct server *server)
 	return err;
 }
 
-/* Host names are asked for, and stand in certificates, with A-labels (RFC 5890 2.3.2.1). */
-static enum err host_ascii(const char *host, char **out)
+enum err server_host_ascii(const char *host, char **out)
 {
 	bool ascii = true;
 
@@ -316,7 +316,7 @@ static enum err server_make(const struct conf_server *conf, unsigned default_por
 	enum err err = url_parse(conf->url, URL_MAILBOX_SCHEMES " " URL_SUBMIT_SCHEMES, &url);
 
 	if (!err)
-		err = host_ascii(url.host, &host);
+		err = server_host_ascii(url.host, &host);
 	if (err) {
 		url_free(&url);
 		return err;
@@ -409,6 +409,19 @@ void server_begin(struct server *server, unsigned seconds, size_t bytes)
 int server_fd(const struct server *server)
 {
 	return server->link->fd;
+}
+
+/* A poll may also tell of half a TLS record, or of one that brings no data. */
+enum err server_peek(struct server *server, bool *some_out)
+{
+	struct server_link *link = server->link;
+
+	link->peeking = true;
+	if (server->stream->read_buffer_len == 0)
+		(void)mailstream_feed_read_buffer(server->stream);
+	link->peeking = false;
+	*some_out = server->stream->read_buffer_len > 0;
+	return link->fault && !*some_out ? server_fault(server) : ERR_OK;
 }
 
 bool server_has_buffered(const struct server *server)

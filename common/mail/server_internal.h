@@ -32,6 +32,8 @@ CHECKED enum err server_open(const struct conf_server *conf, unsigned default_po
 /* After STARTTLS was answered: nothing may be buffered (CVE-2020-15953); then the handshake as above. */
 CHECKED enum err server_upgrade(struct server *server);
 bool server_is_encrypted(const struct server *server);
+/* A host name with A-labels (RFC 5890 2.3.2.1), as it is asked for, and as certificates and envelopes have it; malloc'ed. ERR_CONFIG when it can't be one. */
+CHECKED enum err server_host_ascii(const char *host, char **out);
 /* Closes the connection at once, without a word. */
 void server_close(struct server **server);
 
@@ -40,6 +42,8 @@ void server_begin(struct server *server, unsigned seconds, size_t bytes);
 /* What broke the connection last, as a sentence: "HOST:PORT closed the connection", "… did not answer within 60 s", "… sent more than …". */
 CHECKED enum err server_fault(const struct server *server);
 int server_fd(const struct server *server);
+/* Reads what has come, without waiting for more: whether the stream now has something. */
+CHECKED enum err server_peek(struct server *server, bool *some_out);
 /* Whether something was read already that no poll will tell of. */
 bool server_has_buffered(const struct server *server);
 

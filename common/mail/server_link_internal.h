@@ -15,7 +15,8 @@ struct server_link {
 	int64_t deadline_ms;
 	unsigned seconds; /* that the deadline was set for */
 	size_t bytes_left, bytes_most;
-	char *fault; /* what broke it; NULL while all is well */
+	bool peeking; /* nobody wants to wait */
+	char *fault;  /* what broke it; NULL while all is well */
 };
 
 /* Keeps the first fault, and gives ERR_UNAVAILABLE with it. */
