@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/when.h"
 #include "confine/confine.h"
+#include "enroll/deposit.h"
 #include "enroll/packets.h"
 #include "enroll/reply.h"
 #include "keys/agent.h"
@@ -200,6 +201,16 @@ static enum err check_state(const struct conf *conf)
 	return e;
 }
 
+static enum err check_escrow_rules(const struct conf *conf)
+{
+	enum err e = ERR_OK;
+
+	for (char **rule = conf->policy.escrow_for; rule && *rule && !e; rule++)
+		if ((e = escrow_rule_check(*rule)))
+			e = err_prefix(e, "%s: escrow-for", conf->path);
+	return e;
+}
+
 enum err authority_check_conf(struct conf *conf)
 {
 	enum err e;
@@ -208,7 +219,7 @@ enum err authority_check_conf(struct conf *conf)
 		return err_fail(
 		    ERR_CONFIG, "%s has no address in its section authority", conf->path);
 	if ((e = canonical_in_place(conf, "address", &conf->authority.address)) ||
-	    (e = canonical_domains(conf)) ||
+	    (e = canonical_domains(conf)) || (e = check_escrow_rules(conf)) ||
 	    (e = canonical_list(conf, "auditors", conf->notify.auditors)))
 		return e;
 	if ((e = canonical_list(conf, "administrators", conf->notify.administrators)))

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/internal.h"
 #include "base/url.h"
+#include "base/when.h"
 
 #define CONF_BYTES_MAX ((size_t)1 << 20)
 
@@ -42,6 +43,11 @@ static void PRINTF_LIKE(2, 0) on_error(cfg_t *cfg, const char *format, va_list a
 	buf_free(&text);
 }
 
+static bool is_list(const struct conf_key *key)
+{
+	return key->type == CONF_LIST || key->type == CONF_SPANS;
+}
+
 static cfg_opt_t *section_options(const char *section)
 {
 	cfg_opt_t *options = mem_alloc((conf_key_count + 1) * sizeof *options);
@@ -51,8 +57,7 @@ static cfg_opt_t *section_options(const char *section)
 		if (str_equal(conf_keys[i].section, section))
 			options[count++] = (cfg_opt_t){ .name = conf_keys[i].name,
 				.type = CFGT_STR,
-				.flags = CFGF_NODEFAULT |
-					 (conf_keys[i].type == CONF_LIST ? CFGF_LIST : 0),
+				.flags = CFGF_NODEFAULT | (is_list(&conf_keys[i]) ? CFGF_LIST : 0),
 				.parsecb = on_value };
 	options[count].type = CFGT_NONE;
 	return options;
@@ -127,6 +132,25 @@ static char **list_read(const struct conf_key *key, cfg_t *section)
 	return list;
 }
 
+/* Each was checked by on_value. */
+static int64_t *spans_read(const struct conf_key *key, cfg_t *section)
+{
+	bool none = cfg_size(section, key->name) == 0 &&
+		    (cfg_getopt(section, key->name)->flags & CFGF_MODIFIED);
+	char **list = none ? NULL : list_read(key, section);
+	int64_t *spans = mem_alloc(sizeof *spans);
+	size_t count = 0;
+
+	for (; list && list[count]; count++) {
+		spans = mem_array(spans, count + 2, sizeof *spans);
+		if (when_parse_span(list[count], &spans[count]))
+			spans[count] = 0;
+		spans[count + 1] = 0;
+	}
+	conf_key_free(&(const struct conf_key){ .type = CONF_LIST }, &list);
+	return spans;
+}
+
 static enum err section_read(cfg_t *section, const char *name, void *into)
 {
 	enum err err = ERR_OK;
@@ -139,6 +163,8 @@ static enum err section_read(cfg_t *section, const char *name, void *into)
 			continue;
 		if (key->type == CONF_LIST)
 			*(char ***)at = list_read(key, section);
+		else if (key->type == CONF_SPANS)
+			*(int64_t **)at = spans_read(key, section);
 		else
 			err = conf_key_store(key,
 			    cfg_size(section, key->name) ? cfg_getstr(section, key->name)

@@ -62,14 +62,17 @@ struct conf {
 		char *
 		    *domains; /* NULL-terminated; canonical; default: the authority's own (P1.5) */
 		char *plain_requests;           /* on | encrypted | off (P3.1) */
-		char *escrow;                   /* off; offered and required belong to deposits */
+		char *escrow;                   /* required | offered | off (P4.8) */
+		char **escrow_for;              /* rules PATTERN=POLICY for some addresses */
+		char *revoked;                  /* publish | unpublish (P5.4) */
 		char *token_by_mail;            /* enroll | recover | both | none (P5.7) */
 		int64_t token_expires_seconds;  /* P1.6 */
 		int64_t certify_seconds;        /* P5.2 */
 		int64_t certify_spread_seconds; /* P5.2 */
 		int64_t grace_seconds;
-		char *policy_url;     /* P5.2 */
-		int64_t rsa_bits_min; /* P4.7 */
+		int64_t *reminder_seconds; /* before the end of a certification; ends with 0 */
+		char *policy_url;          /* P5.2 */
+		int64_t rsa_bits_min;      /* P4.7 */
 		char **
 		    curves; /* allowed: ed25519 cv25519 ed448 cv448 nistp256 nistp384 nistp521 brainpoolP256r1 … */
 		bool dsa_elgamal; /* allowed at all */

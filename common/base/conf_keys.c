@@ -88,8 +88,12 @@ const struct conf_key conf_keys[] = {
 	  "Mail domains for whose addresses tokens may be issued. Empty: the authority's own." },
 	{ "policy", "plain-requests", CONF_CHOICE, AT(policy.plain_requests), "on", 0, 0, "on encrypted off", 0,
 	  "Requests from any mail program: on, encrypted (only those encrypted to the authority) or off." },
-	{ "policy", "escrow", CONF_CHOICE, AT(policy.escrow), "off", 0, 0, "off", 0,
-	  "Deposits of encryption keys. This version knows off only." },
+	{ "policy", "escrow", CONF_CHOICE, AT(policy.escrow), "offered", 0, 0, "required offered off", 0,
+	  "Deposits of encryption keys, which let a user who lost keys or password read old mail again: required,\n"
+	  "offered (the client makes one unless its user refuses) or off." },
+	{ "policy", "escrow-for", CONF_LIST, AT(policy.escrow_for), "", 0, 0, NULL, 0,
+	  "Another policy for some: {\"bob@example.org=required\", \"@lab.example.org=off\"}. The first that fits counts;\n"
+	  "\"@.example.org=off\" is for all domains below." },
 	{ "policy", "token-by-mail", CONF_CHOICE, AT(policy.token_by_mail), "enroll", 0, 0, "enroll recover both none", 0,
 	  "For which purposes tokens may be sent by mail: enroll, recover, both or none." },
 	{ "policy", "token-expires", CONF_SPAN, AT(policy.token_expires_seconds), "14d", 1, 10 * YEAR, NULL, 0,
@@ -100,6 +104,11 @@ const struct conf_key conf_keys[] = {
 	  "… and up to how much longer at random, so that those of one day don't all end on one day." },
 	{ "policy", "grace", CONF_SPAN, AT(policy.grace_seconds), "30d", 0, 10 * YEAR, NULL, 0,
 	  "How long after its end a certification can still be renewed without a token." },
+	{ "policy", "reminders", CONF_SPANS, AT(policy.reminder_seconds), "30d 14d 3d", 1, 10 * YEAR, NULL, 0,
+	  "How long before its end a user is reminded by mail to renew it, once each. Empty: never." },
+	{ "policy", "revoked", CONF_CHOICE, AT(policy.revoked), "publish", 0, 0, "publish unpublish", 0,
+	  "What becomes of a revoked key in the Web Key Directory: publish (as revoked, so that others hear of it) or\n"
+	  "unpublish." },
 	{ "policy", "policy-url", CONF_LINK, AT(policy.policy_url), "", 0, 0, NULL, 0,
 	  "A page about the policy, named in each certification. Empty: none." },
 	{ "policy", "rsa-bits-min", CONF_COUNT, AT(policy.rsa_bits_min), "2048", 1024, 16384, NULL, 0,
@@ -185,9 +194,6 @@ static enum err check_choice(const struct conf_key *key, const char *text)
 	while (conf_word_next(&words, &word))
 		if (bytes_equal(word, bytes_of_text(text)))
 			return ERR_OK;
-	if (str_equal(key->name, "escrow"))
-		return err_fail(ERR_CONFIG,
-		    "\"%s\": deposits are not supported by this version; write off", text);
 	return err_fail(ERR_CONFIG, "\"%s\" is none of: %s", text, key->choices);
 }
 
@@ -266,7 +272,7 @@ static enum err read_number(const struct conf_key *key, const char *text, int64_
 	char least[WHEN_TEXT_SIZE], most[WHEN_TEXT_SIZE];
 	enum err err;
 
-	if (key->type == CONF_SPAN)
+	if (key->type == CONF_SPAN || key->type == CONF_SPANS)
 		err = when_parse_span(text, out);
 	else if (key->type == CONF_SIZE)
 		err = read_size(text, out);
@@ -276,7 +282,7 @@ static enum err read_number(const struct conf_key *key, const char *text, int64_
 		return ERR_CONFIG;
 	if (*out >= key->min && *out <= key->max)
 		return ERR_OK;
-	if (key->type == CONF_SPAN)
+	if (key->type == CONF_SPAN || key->type == CONF_SPANS)
 		return err_fail(ERR_CONFIG, "%s is not between %s and %s", text,
 		    when_format_span(key->min, least), when_format_span(key->max, most));
 	return err_fail(
@@ -312,6 +318,7 @@ enum err conf_key_check(const struct conf_key *key, const char *text)
 	case CONF_SPAN:
 	case CONF_SIZE:
 	case CONF_COUNT:
+	case CONF_SPANS:
 		return read_number(key, text, &number);
 	default:
 		return check_text(key, text);
@@ -342,6 +349,9 @@ void conf_key_free(const struct conf_key *key, void *at)
 	case CONF_SPAN:
 	case CONF_SIZE:
 	case CONF_COUNT:
+		return;
+	case CONF_SPANS:
+		free(*(int64_t **)at);
 		return;
 	case CONF_LIST:
 		list = *(char ***)at;

@@ -39,6 +39,7 @@ static void add_value(struct buf *out, const struct conf_key *key, const char *t
 		buf_add_text(out, text);
 		break;
 	case CONF_LIST:
+	case CONF_SPANS:
 		add_list(out, text);
 		break;
 	default:

@@ -21,7 +21,8 @@ enum conf_type {
 	CONF_SPAN, /* from here on between `min` and `max` */
 	CONF_SIZE,
 	CONF_COUNT,
-	CONF_LIST, /* of any text, or of `choices` */
+	CONF_LIST,  /* of any text, or of `choices`; empty is the default */
+	CONF_SPANS, /* a list; may be empty */
 };
 
 struct conf_key {

@@ -59,7 +59,10 @@ submit|timeout|soon
 policy|domains|{"a b"}
 notify|administrators|{"nobody"}
 policy|plain-requests|maybe
-policy|escrow|offered
+policy|escrow|on
+policy|escrow-for|{"@example.org=maybe"}
+policy|reminders|{"30d", "soon"}
+policy|revoked|perhaps
 policy|token-by-mail|always
 policy|token-expires|0
 policy|certify|99999999999999999999d

@@ -69,7 +69,11 @@ static void assert_defaults(const struct conf *c)
 	assert_int_equal(c->submit.give_up_seconds, 5 * 86400);
 	assert_list(c->policy.domains, none);
 	assert_string_equal(c->policy.plain_requests, "on");
-	assert_string_equal(c->policy.escrow, "off");
+	assert_string_equal(c->policy.escrow, "offered");
+	assert_null(c->policy.escrow_for[0]);
+	assert_string_equal(c->policy.revoked, "publish");
+	assert_memory_equal(c->policy.reminder_seconds,
+	    ((const int64_t[]){ 30 * 86400, 14 * 86400, 3 * 86400, 0 }), 4 * sizeof(int64_t));
 	assert_string_equal(c->policy.token_by_mail, "enroll");
 	assert_int_equal(c->policy.token_expires_seconds, 14 * 86400);
 	assert_int_equal(c->policy.certify_seconds, 365 * 86400);
@@ -150,7 +154,7 @@ static void what_is_commented_out_is_the_default(void **state)
 		}
 		buf_addf(&text, "%.*s\n", (int)line.len, (const char *)line.data);
 	}
-	assert_int_equal(settings, 64 + 2); /* with the braces of the mailbox */
+	assert_int_equal(settings, 67 + 2); /* with the braces of the mailbox */
 	assert_int_equal(read_text(buf_bytes(&text), &conf), ERR_OK);
 	assert_defaults(conf);
 	assert_int_equal(conf->mailbox_count, 1);
@@ -200,13 +204,16 @@ static void values_that_are_set(void **state)
 	    "mailbox { url = \"maildir:/one\" done-folder = \"\" }\n"
 	    "/* between */ mailbox { url = \"maildir:/two\" }\n"
 	    "policy { domains = {\"example.org\", \"example.net\"} curves = ed25519 dsa-elgamal = on\n"
-	    "  plain-requests = encrypted token-expires = 3s certify-spread = 0 }\n"
+	    "  plain-requests = encrypted token-expires = 3s certify-spread = 0\n"
+	    "  escrow = required escrow-for = {\"bob@example.org=off\", \"@.example.net=offered\"} reminders = {}\n"
+	    "  revoked = unpublish }\n"
 	    "notify { auditors = {} }\n"
 	    "limits { mail-size = 1M header-size = 2048 poll = 1s nesting = \"7\" }\n"
 	    "submit { bounces = off recipient-delimiter = \"+\" }\n"
 	    "wkd { policy = \"one\\ntwo\\n\" }\n";
 	static const char *const domains[] = { "example.org", "example.net", NULL };
 	static const char *const curves[] = { "ed25519", NULL };
+	static const char *const rules[] = { "bob@example.org=off", "@.example.net=offered", NULL };
 	struct conf *c = NULL;
 
 	(void)state;
@@ -222,6 +229,10 @@ static void values_that_are_set(void **state)
 	assert_string_equal(c->policy.plain_requests, "encrypted");
 	assert_int_equal(c->policy.token_expires_seconds, 3);
 	assert_int_equal(c->policy.certify_spread_seconds, 0);
+	assert_string_equal(c->policy.escrow, "required");
+	assert_list(c->policy.escrow_for, rules);
+	assert_string_equal(c->policy.revoked, "unpublish");
+	assert_int_equal(c->policy.reminder_seconds[0], 0);
 	assert_int_equal(c->limits.mail_bytes, 1 << 20);
 	assert_int_equal(c->limits.header_bytes, 2048);
 	assert_int_equal(c->limits.poll_seconds, 1);
@@ -249,8 +260,11 @@ static void faults_have_file_and_line(void **state)
 		{ "limits { mail-size = K }", 1, "mail-size: \"K\" is not a size" },
 		{ "limits { mail-size = 9999999999G }", 1,
 		    "mail-size: \"9999999999G\" is not a size" },
-		{ "policy {\n\n escrow = required }", 3,
-		    "escrow: \"required\": deposits are not supported by this version" },
+		{ "policy {\n\n escrow = on }", 3,
+		    "escrow: \"on\" is none of: required offered off" },
+		{ "policy { reminders = {30d,\n0s} }", 2,
+		    "reminders: 0s is not between 1 second and" },
+		{ "policy { reminders = {soon} }", 1, "reminders: \"soon\"" },
 		{ "policy { plain-requests = maybe }", 1,
 		    "plain-requests: \"maybe\" is none of: on encrypted off" },
 		{ "policy { dsa-elgamal = yes }", 1, "dsa-elgamal: \"yes\" is neither on nor off" },
