@@ -10,8 +10,8 @@ WERROR   ?=
 BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsqlite3-dev libsodium-dev \
     libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
-CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq faketime procps mandoc git
-ROOT_PACKAGES  := iproute2 openssl curl dirmngr
+CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq faketime procps mandoc git openssl
+ROOT_PACKAGES  := iproute2 curl dirmngr
 # Servers that the tests start; unpacked below build/fixtures, not installed.
 FIXTURE_dovecot := dovecot-core dovecot-imapd dovecot-lmtpd
 FIXTURE_postfix := postfix
@@ -63,7 +63,10 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcountersign.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 unit: $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
-tools: $(BUILD)/forge $(BUILD)/print_reasons
+tools: $(BUILD)/forge $(BUILD)/print_reasons $(BUILD)/moved.so
+$(BUILD)/moved.so: tests/lib/moved.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE $(WARN) -O1 -shared -fPIC -o $@ $<
 $(BUILD)/print_states $(BUILD)/print_reasons $(BUILD)/forge: $(BUILD)/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/libcountersign.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/states.md: $(BUILD)/print_states
