@@ -173,7 +173,7 @@ dovecot_stop() {
     dovecot_pid=
 }
 dovecot_adm() { as_nobody "${dovecot_env[@]}" "$dovecot_root/usr/bin/doveadm" -c "$S/dovecot/dovecot.conf" "$@"; }
-dovecot_logins() { grep -c "imap-login: Login: user=<$1" "$S/dovecot/dovecot.log"; }
+dovecot_logins() { grep -c "imap-login: Info: Login: user=<$1" "$S/dovecot/dovecot.log"; }
 dovecot_refusals() { grep -c "imap-login: .*auth failed.* user=<$1" "$S/dovecot/dovecot.log"; }
 maildir_of() { echo "$S/dovecot/mail/$1/Maildir"; }
 # mails_of NAME [FOLDER]: files with what that mailbox holds, oldest first
