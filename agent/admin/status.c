@@ -76,6 +76,8 @@ static void look_at_daemon(struct status *s)
 		problem(s, "countersignd is not running");
 		return;
 	}
+	if (daemon_status_read(conf, &s->daemon))
+		problem(s, "what countersignd says of itself can't be read: %s", err_text());
 	if (keyhome_start((unsigned)conf->limits.gpg_seconds) ||
 	    agent_check(s->authority->key_home))
 		problem(s, "the authority's key can't be used: %s", err_text());
@@ -89,24 +91,65 @@ static void look_at_runtime(struct status *s)
 		problem(s, "the runtime directory %s is not on tmpfs", dir);
 }
 
-static void look_at_mailbox(struct status *s, const struct conf_mailbox *m)
+/* ---- mail servers, as the daemon finds them ---- */
+
+static void list_server(struct status *s, const char *server, const struct daemon_line *line)
+{
+	if (!s->servers)
+		return;
+	table_row(s->servers);
+	table_text(s->servers, server);
+	table_text(s->servers, line ? line->state : NULL);
+	table_time(s->servers, line ? line->since : 0);
+	table_time(s->servers, line ? line->next_try : 0);
+	table_text(s->servers, line && *line->why ? line->why : NULL);
+}
+
+/* "imaps://…: its certificate has expired; since 12 minutes, next try in 4 minutes"; true if there is nothing to say. */
+static bool judge_server(struct status *s, const char *server, const struct daemon_line *line)
+{
+	char since[WHEN_TEXT_SIZE], next[WHEN_TEXT_SIZE];
+
+	list_server(s, server, line);
+	if (!line || str_equal(line->state, "ready"))
+		return true;
+	problem(s, "%s: %s; since %s%s%s", server, line->why,
+	    when_format_span(s->now > line->since ? s->now - line->since : 0, since),
+	    line->next_try ? ", next try in " : "",
+	    line->next_try
+		? when_format_span(line->next_try > s->now ? line->next_try - s->now : 0, next)
+		: "");
+	return false;
+}
+
+/* A Maildir is looked at here too, with or without a daemon. */
+static void look_at_maildir(struct status *s, const struct conf_mailbox *m)
 {
 	struct mailbox *box = NULL;
 	char **ids = NULL;
 	size_t count = 0;
 
-	if (str_starts(m->server.url, "maildir:") && !file_exists(m->server.url + strlen("maildir:"))) {
+	if (!file_exists(m->server.url + strlen("maildir:")))
 		problem(s, "the mailbox %s is missing", m->server.url);
-		return;
-	}
-	if (mailbox_open(m, &box) || mailbox_list(box, &ids, &count))
+	else if (mailbox_open(m, &box) || mailbox_list(box, &ids, &count))
 		problem(s, "the mailbox %s can't be read: %s", m->server.url, err_text());
 	s->mails_waiting += (int64_t)count;
 	mailbox_list_free(&ids);
 	mailbox_close(&box);
 }
 
-static void look_at_mailboxes(struct status *s)
+static void look_at_mailbox(struct status *s, const struct conf_mailbox *m)
+{
+	const struct daemon_line *line = daemon_status_of(&s->daemon, m->server.url);
+	bool well = judge_server(s, m->server.url, line);
+
+	if (!str_starts(m->server.url, "maildir:"))
+		s->mails_waiting += line ? line->waiting : 0;
+	else if (well)
+		look_at_maildir(s, m);
+}
+
+static void look_at_servers(struct status *s)
 {
 	const struct conf *conf = s->authority->conf;
 
@@ -114,6 +157,7 @@ static void look_at_mailboxes(struct status *s)
 		problem(s, "no mailbox is configured");
 	for (size_t i = 0; i < conf->mailbox_count; i++)
 		look_at_mailbox(s, &conf->mailbox[i]);
+	judge_server(s, conf->submit.server.url, daemon_status_of(&s->daemon, NULL));
 }
 
 /* ---- what waits ---- */
@@ -173,6 +217,10 @@ static void judge_mails(struct status *s)
 		problem(s, "%lld %s not be sent; see \"countersignctl outbox list --all\"",
 		    (long long)c->outbox_failed,
 		    some(c->outbox_failed, "mail could", "mails could"));
+	if (c->outbox_bounced)
+		warning(s, "%lld %s back; see \"countersignctl outbox list --all\"",
+		    (long long)c->outbox_bounced,
+		    some(c->outbox_bounced, "mail came", "mails came"));
 	if (c->outbox_oldest && s->now - c->outbox_oldest > OLD_SECONDS)
 		problem(s, "a mail has waited in the outbox for %s",
 		    when_format_span(s->now - c->outbox_oldest, span));
@@ -234,14 +282,16 @@ static enum err print_page(struct status *s)
 	table_field_number(t, "outbox_waiting", "Mails to send", c->outbox_waiting);
 	table_field_time(t, "outbox_oldest", "The oldest of them", c->outbox_oldest);
 	table_field_number(t, "outbox_failed", "Mails given up", c->outbox_failed);
+	table_field_number(t, "outbox_bounced", "Mails that came back", c->outbox_bounced);
 	table_field_number(t, "quarantined", "Mails in quarantine", c->quarantined);
 	table_field_number(t, "tokens_outstanding", "Tokens outstanding", c->tokens_outstanding);
 	print_keysets(s, t);
 	table_field_number(t, "expiring", "Certifications that end soon", c->expiring);
 	table_field_list(t, "problems", "Problems", s->problems);
 	table_field_list(t, "warnings", "Warnings", s->warnings);
+	table_field_list(t, "servers", "Mailboxes and submission", s->servers);
 	table_field_list(t, "counters", "Counted since the beginning", s->counters);
-	s->problems = s->warnings = s->counters = NULL;
+	s->problems = s->warnings = s->counters = s->servers = NULL;
 	return table_print(&t, stdout);
 }
 
@@ -249,10 +299,13 @@ static void open_lists(struct status *s)
 {
 	static const char *const text_keys[] = { "text", NULL };
 	static const char *const keys[] = { "name", "value", NULL };
+	static const char *const server_keys[] = { "server", "state", "since", "next_try", "error",
+		NULL };
 
 	s->problems = table_list(s->json, text_keys, NULL);
 	s->warnings = table_list(s->json, text_keys, NULL);
 	s->counters = table_list(s->json, keys, NULL);
+	s->servers = table_list(s->json, server_keys, NULL);
 }
 
 static void look_at_all(struct status *s)
@@ -260,7 +313,7 @@ static void look_at_all(struct status *s)
 	look_at_store(s);
 	look_at_daemon(s);
 	look_at_runtime(s);
-	look_at_mailboxes(s);
+	look_at_servers(s);
 	if (count_all(s))
 		problem(s, "the store can't be read: %s", err_text());
 	judge_mails(s);
@@ -301,6 +354,7 @@ enum err command_status(struct invocation *in)
 		in->status = s.problem_count ? 1 : 0;
 	}
 	str_free(&s.escrow_passphrase);
+	daemon_status_free(&s.daemon);
 	authority_close(&s.authority);
 	return e;
 }

@@ -3,6 +3,7 @@
 #define ADMIN_STATUS_H
 
 #include "command.h"
+#include "daemon.h"
 #include "enroll/state.h"
 
 #define STATUS_SOON_DAYS 30
@@ -15,8 +16,9 @@ struct status {
 	struct authority *authority;
 	int64_t now;
 	bool json;
-	struct table *problems, *warnings, *counters; /* NULL: nobody wants them */
+	struct table *problems, *warnings, *counters, *servers; /* NULL: nobody wants them */
 	size_t problem_count;
+	struct daemon_status daemon;
 	int64_t mails_waiting;
 	int64_t publish_failing; /* since when; 0: it does not fail */
 	char *escrow_passphrase; /* "set" or "none"; NULL: not known */

@@ -39,6 +39,32 @@ static void print_counter(const char *name, int64_t value, void *context)
 	printf("countersign_events_total{event=\"%s\"} %lld\n", name, (long long)value);
 }
 
+/* In a label's value a backslash, a quotation mark and a line end are written with a backslash. */
+static void print_label(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static bool has_server(const struct daemon_line *line)
+{
+	return *line->server != '\0';
+}
+
+static void print_servers(const struct status *s)
+{
+	head("server_up", "gauge", "1 if the daemon can use this mailbox or submission, else 0.");
+	for (size_t i = 0; i < s->daemon.count; i++)
+		if (has_server(&s->daemon.lines[i])) {
+			printf("countersign_server_up{server=\"");
+			print_label(s->daemon.lines[i].server);
+			printf("\"} %d\n", str_equal(s->daemon.lines[i].state, "ready"));
+		}
+}
+
 static int64_t age(const struct status *s, int64_t since)
 {
 	return since && since < s->now ? s->now - since : 0;
@@ -53,6 +79,7 @@ enum err status_print_prometheus(const struct status *s)
 	    "mails_waiting", "Mails in the mailboxes that are not answered yet.", s->mails_waiting);
 	gauge("outbox_waiting", "Mails that wait to be sent.", c->outbox_waiting);
 	gauge("outbox_failed", "Mails that were given up.", c->outbox_failed);
+	gauge("outbox_bounced", "Mails that came back.", c->outbox_bounced);
 	gauge("outbox_oldest_seconds", "Age of the oldest mail that waits to be sent; 0 if none.",
 	    age(s, c->outbox_oldest));
 	gauge("quarantined", "Mails in quarantine.", c->quarantined);
@@ -62,6 +89,7 @@ enum err status_print_prometheus(const struct status *s)
 	gauge("publish_due", "Keys that wait to be published.", c->publish_due);
 	gauge("publish_failing_seconds", "For how long publishing has failed; 0 if it does not.",
 	    age(s, s->publish_failing));
+	print_servers(s);
 	head("events_total", "counter", "What happened since the authority was made, by event.");
 	return counter_each(s->authority->store, print_counter, NULL);
 }

@@ -122,15 +122,10 @@ static enum err commit_confirmation(struct work *w)
 static enum err commit_ignored(struct work *w)
 {
 	struct store *s = w->authority->store;
-	bool found = false;
 	enum err rc = counter_add(s, "ignored", 1);
 
-	if (rc == ERR_OK && w->message.report && w->message.report_message_id)
-		rc = outbox_bounced(s, w->message.report_message_id, w->now,
-		    w->message.report_status && *w->message.report_status
-			? w->message.report_status
-			: "a delivery report without a status",
-		    &found);
+	if (rc == ERR_OK)
+		rc = commit_report(w);
 	if (rc == ERR_OK && w->automatic && w->token)
 		rc = counter_add(s, "automatic-with-token", 1);
 	return rc;
@@ -250,22 +245,35 @@ static void tell(const struct work *w)
 	}
 }
 
+/* Another worker may have the same mail in hand, if intake died in between: the first outcome is the mail's. */
+static enum err commit_outcome(struct work *w, bool *first_out)
+{
+	int64_t earlier = -1;
+	enum err rc =
+	    attempt_end(w->authority->store, w->attempt_key, w->now, (int64_t)w->outcome, &earlier);
+
+	*first_out = earlier < 0;
+	if (!*first_out)
+		w->outcome = (enum outcome)earlier;
+	return rc;
+}
+
 enum err stage_commit(struct work *w)
 {
 	struct store *s = w->authority->store;
+	bool first = true;
 	enum err rc = store_begin(s);
 
+	w->outcome = outcome_of(w);
 	if (rc == ERR_OK)
+		rc = commit_outcome(w, &first);
+	if (rc == ERR_OK && first)
 		rc = commit_verdict(w);
-	if (rc == ERR_OK)
-		rc = attempt_forget(s, w->attempt_key);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK && first)
 		rc = store_commit(s);
 	else
 		store_rollback(s);
-	if (rc == ERR_OK) {
-		w->outcome = outcome_of(w);
+	if (rc == ERR_OK && first)
 		tell(w);
-	}
 	return rc;
 }

@@ -1,5 +1,6 @@
 /*
- * Intake: one per mailbox. Looks, offers each mail to the workers, and settles it once its outcome is committed (I3). Parses nothing.
+ * Intake: one per mailbox. Looks, offers each mail to the workers, and settles it once its outcome is committed (I3). Parses nothing. Stays connected: a mailbox
+ * that is lost is opened again, and what the workers have in hand meanwhile is settled then.
  */
 #include <errno.h>
 #include <poll.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "base/file.h"
 #include "base/journal.h"
 #include "base/when.h"
@@ -15,14 +17,16 @@
 #include "outcome.h"
 #include "packet.h"
 #include "role.h"
-#include "secret/secret.h"
 
 #define SOCKET ROLE_FD_FIRST
 #define IN_FLIGHT_MAX 8
 #define STOP_MS 3500
-#define RETRY_FIRST_SECONDS 1
-#define RETRY_MOST_SECONDS 30 /* I15: back within 60 s of the repair */
+#define ONCE_WAIT_MS 500
+#define ONCE_TRIES 2
+#define PAUSE_FIRST_SECONDS 1
 #define PAUSE_MOST_SECONDS 15
+#define GONE_MS 5000 /* a listing that names mails that are gone is old, or wrong */
+#define TELL_MS 1000
 
 /* A mail in a worker's hands. */
 struct flight {
@@ -30,28 +34,34 @@ struct flight {
 	int ticket; /* -1: free */
 };
 
-/* A mail that shall rest for a while. */
-struct rest {
-	char *id;
-	int64_t until_ms;
-	unsigned times;
-	bool seen; /* in the listing just read */
+/* The mailbox as it was; asked for again only when it has been gone through, so that each mail costs the same however many wait. */
+struct listing {
+	char **ids;
+	size_t count, next;
+	bool stale;
+	int64_t until_ms; /* stale then at the latest */
 };
 
 struct intake {
 	const struct role_options *options;
 	const struct conf_mailbox *conf;
-	struct mailbox *box;
+	struct mailbox *box; /* NULL: it can't be reached */
+	struct backoff reconnect;
+	bool well;     /* as told last */
+	char *trouble; /* why not */
+	struct listing listing;
 	struct flight flights[IN_FLIGHT_MAX];
-	struct rest *rests;
-	size_t rest_count;
+	struct asides asides;
 	/* While something of ours is out of order only one mail at a time is tried, a different one each time, so that neither ten thousand mails keep us busy
 	 * with failing, nor one that fails by its own fault holds up the rest (I9). */
-	int64_t pause_until_ms;
-	unsigned pauses; /* 0: all is well */
-	bool deferred;   /* something was left: --once says so */
+	struct backoff pause;
+	bool unsettled; /* said that a mail could not be put away */
+	int64_t told_waiting, told_ms;
+	enum err lost; /* with --once nobody waits for the mailbox to come back */
 	bool stopping;
 };
+
+/* ---- flights ---- */
 
 static bool flies(const struct intake *in, const char *id)
 {
@@ -69,69 +79,6 @@ static struct flight *free_flight(struct intake *in)
 	return NULL;
 }
 
-static struct rest *rest_of(struct intake *in, const char *id)
-{
-	for (size_t i = 0; i < in->rest_count; i++)
-		if (str_equal(in->rests[i].id, id))
-			return &in->rests[i];
-	return NULL;
-}
-
-static void rest_add(struct intake *in, const char *id, unsigned seconds)
-{
-	struct rest *r = rest_of(in, id);
-	uint32_t random;
-
-	if (!r) {
-		in->rests = mem_array(in->rests, in->rest_count + 1, sizeof *r);
-		r = &in->rests[in->rest_count++];
-		*r = (struct rest){ .id = str_dup(id) };
-	}
-	int64_t back_off = (int64_t)RETRY_FIRST_SECONDS << (r->times < 9 ? r->times : 9);
-	if (back_off < seconds)
-		back_off = seconds;
-	/* Spread, so that one that breaks something of ours does not meet the same others each time. */
-	secret_random(&random, sizeof random);
-	int64_t wait_ms = back_off * 500 + random % (back_off * 1000);
-	if (wait_ms > RETRY_MOST_SECONDS * 1000)
-		wait_ms = RETRY_MOST_SECONDS * 1000;
-	r->times++;
-	r->until_ms = when_monotonic_ms() + wait_ms;
-	in->deferred = true;
-}
-
-/* Forgets rests whose mails have gone from the listing. */
-static void rest_sweep(struct intake *in)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < in->rest_count; i++) {
-		if (in->rests[i].seen)
-			in->rests[kept++] = in->rests[i];
-		else
-			str_free(&in->rests[i].id);
-	}
-	in->rest_count = kept;
-}
-
-static void pause_add(struct intake *in)
-{
-	int64_t now = when_monotonic_ms(),
-		seconds = (int64_t)1 << (in->pauses < 4 ? in->pauses : 4);
-
-	if (now < in->pause_until_ms || in->options->once)
-		return;
-	if (seconds > PAUSE_MOST_SECONDS)
-		seconds = PAUSE_MOST_SECONDS;
-	in->pauses++;
-	in->pause_until_ms = now + seconds * 1000;
-}
-
-static void pause_end(struct intake *in)
-{
-	in->pauses = 0;
-	in->pause_until_ms = 0;
-}
-
 static size_t flying(const struct intake *in)
 {
 	size_t n = 0;
@@ -140,17 +87,205 @@ static size_t flying(const struct intake *in)
 	return n;
 }
 
-/* How many mails may be in workers' hands now. */
-static size_t flights_allowed(const struct intake *in)
+static bool may_fly(const struct intake *in)
 {
-	if (in->pauses == 0)
-		return IN_FLIGHT_MAX;
-	return when_monotonic_ms() < in->pause_until_ms ? 0 : 1;
+	size_t most = in->pause.times == 0 ? IN_FLIGHT_MAX : backoff_wait_ms(&in->pause) == 0;
+
+	return flying(in) < most;
 }
 
-static enum err offer(struct intake *in, struct flight *flight, const char *id)
+static void pause_add(struct intake *in)
+{
+	if (backoff_wait_ms(&in->pause) == 0 && !in->options->once)
+		backoff_fail(&in->pause, false);
+}
+
+/* ---- what the parent hears, and through it `status` ---- */
+
+static int64_t waiting(const struct intake *in)
+{
+	return (int64_t)(in->listing.count - in->listing.next + flying(in) + in->asides.count);
+}
+
+static void tell(struct intake *in)
+{
+	int64_t wait_ms = backoff_wait_ms(&in->reconnect);
+
+	in->told_waiting = waiting(in);
+	in->told_ms = when_monotonic_ms();
+	role_tell(&(struct role_state){ .ready = in->well,
+	    .why = in->trouble,
+	    .next_try = wait_ms > 0 ? when_now() + (wait_ms + 999) / 1000 : 0,
+	    .waiting = in->told_waiting });
+}
+
+/* How long until the number of mails that wait may be told, or -1: it is told. */
+static int64_t tell_due_ms(const struct intake *in)
+{
+	int64_t due = in->told_ms + TELL_MS - when_monotonic_ms();
+
+	return waiting(in) == in->told_waiting ? -1 : due > 0 ? due : 0;
+}
+
+/* ---- the connection ---- */
+
+static void listing_clear(struct listing *listing)
+{
+	mailbox_list_free(&listing->ids);
+	*listing = (struct listing){ .stale = true };
+}
+
+/* Closes the mailbox for what err_text() says; said once, however often it is tried in vain. */
+static void lose(struct intake *in, enum err rc)
+{
+	const char *url = in->conf->server.url;
+	char *why = str_dup(err_text()), span[WHEN_TEXT_SIZE];
+
+	mailbox_close(&in->box);
+	listing_clear(&in->listing);
+	in->well = false;
+	if (in->options->once)
+		in->lost = rc;
+	backoff_fail(&in->reconnect, rc == ERR_DENIED || rc == ERR_CONFIG);
+	int64_t seconds = (backoff_wait_ms(&in->reconnect) + 999) / 1000;
+	if (in->options->once)
+		journal_error("mailbox %s: %s", url, why);
+	else if (!str_equal(why, in->trouble))
+		journal_warning("mailbox %s: %s; trying again in %s", url, why,
+		    when_format_span(seconds, span));
+	str_free(&in->trouble);
+	in->trouble = why;
+	tell(in);
+}
+
+static enum err connect_now(struct intake *in)
+{
+	enum err rc = mailbox_open(in->conf, &in->box);
+
+	listing_clear(&in->listing);
+	return rc;
+}
+
+/* After a whole look, as a server may take our password and then nothing more. */
+static void found_well(struct intake *in)
+{
+	backoff_end(&in->reconnect);
+	if (in->well)
+		return;
+	if (in->trouble)
+		journal_info("mailbox %s can be read again", in->conf->server.url);
+	str_free(&in->trouble);
+	in->well = true;
+	tell(in);
+}
+
+/* ---- settling ---- */
+
+/* ERR_UNAVAILABLE, and then everything that is owed is still owed. */
+static enum err settle(struct intake *in, const char *id, enum settle how)
+{
+	enum err rc = mailbox_settle(in->box, id, how);
+	struct aside *aside = aside_find(&in->asides, id);
+
+	if (rc == ERR_OK) {
+		if (aside)
+			aside_drop(&in->asides, aside);
+		in->unsettled = false;
+		return rc;
+	}
+	aside = aside_put(&in->asides, id);
+	aside->owed = true;
+	aside->how = how;
+	if (rc == ERR_UNAVAILABLE)
+		return rc;
+	backoff_fail(&aside->again, false);
+	if (!in->unsettled)
+		journal_error(
+		    "cannot put away %s: %s; it was worked on, and is tried again", id, err_text());
+	in->unsettled = true;
+	return ERR_OK;
+}
+
+static bool is_due(const struct intake *in, const struct aside *aside)
+{
+	if (in->options->once && aside->again.times > ONCE_TRIES)
+		return false;
+	return backoff_wait_ms(&aside->again) == 0;
+}
+
+static enum err settle_owed(struct intake *in)
+{
+	enum err rc = ERR_OK;
+
+	for (size_t i = in->asides.count; rc == ERR_OK && i-- > 0;) {
+		struct aside *aside = &in->asides.at[i];
+		char *id = aside->owed && is_due(in, aside) ? str_dup(aside->id) : NULL;
+		if (id)
+			rc = settle(in, id, aside->how);
+		str_free(&id);
+	}
+	return rc;
+}
+
+static void rest(struct intake *in, const char *id, unsigned seconds)
+{
+	struct aside *aside = aside_put(&in->asides, id);
+
+	if (seconds > 0)
+		aside->again.first_ms = (int64_t)seconds * 1000;
+	backoff_fail(&aside->again, false);
+}
+
+/* What a worker answered; if the mailbox is away the outcome is remembered. */
+static enum err take_answer(struct intake *in, const char *id, const struct packet *answer)
+{
+	static const enum settle how[] = { [OUTCOME_DONE] = SETTLE_DONE,
+		[OUTCOME_IGNORED] = SETTLE_IGNORED,
+		[OUTCOME_DELETE] = SETTLE_DELETE };
+	struct wire w = wire_open(buf_bytes(&answer->body));
+	unsigned outcome = wire_u8(&w);
+	unsigned seconds = wire_u32(&w);
+
+	if (wire_end(&w) != ERR_OK || answer->type != PACKET_OUTCOME || outcome > OUTCOME_DELETE) {
+		rest(in, id, seconds);
+		if (seconds > 0)
+			pause_add(in);
+		return ERR_OK;
+	}
+	backoff_end(&in->pause);
+	if (in->box)
+		return settle(in, id, how[outcome]);
+	struct aside *aside = aside_put(&in->asides, id);
+	aside->owed = true;
+	aside->how = how[outcome];
+	return ERR_OK;
+}
+
+/* An answer, or the end of a worker with the mail in hand: then it is offered again. */
+static enum err land(struct intake *in, struct flight *flight)
+{
+	struct packet answer;
+	enum err rc = ERR_OK;
+
+	if (packet_receive(flight->ticket, &answer) == ERR_OK) {
+		rc = take_answer(in, flight->id, &answer);
+		packet_free(&answer);
+	} else {
+		journal_warning("a worker died over %s", flight->id);
+		rest(in, flight->id, 0);
+	}
+	close(flight->ticket);
+	flight->ticket = -1;
+	str_free(&flight->id);
+	return rc;
+}
+
+/* ---- looking ---- */
+
+static enum err offer(struct intake *in, const char *id)
 {
 	struct buf mail = BUF_SECRET, body = BUF_INIT; /* there may be a token in it */
+	struct flight *flight = free_flight(in);
 	size_t size = 0;
 	int fd = -1;
 	enum err rc =
@@ -173,176 +308,236 @@ static enum err offer(struct intake *in, struct flight *flight, const char *id)
 	return rc;
 }
 
-/* Looks once and offers what is free to offer; *left_out: mails that wait and could not be offered now. */
-static enum err look(struct intake *in, bool *left_out)
+/* ERR_UNAVAILABLE is the mailbox's; any other fault is this mail's. */
+static enum err try_offer(struct intake *in, const char *id)
 {
-	char **ids = NULL;
-	size_t count = 0;
-	bool news;
-	enum err rc = mailbox_drain(in->box, &news);
+	enum err rc = offer(in, id);
+	int64_t soon_ms = when_monotonic_ms() + GONE_MS;
 
-	*left_out = false;
-	if (rc == ERR_OK)
-		rc = mailbox_list(in->box, &ids, &count);
-	for (size_t i = 0; i < in->rest_count; i++)
-		in->rests[i].seen = false;
-	for (size_t i = 0; rc == ERR_OK && i < count; i++) {
-		struct rest *rest = rest_of(in, ids[i]);
-		if (rest) {
-			rest->seen = true;
-			if (in->options->once ? rest->times > 2
-					      : rest->until_ms > when_monotonic_ms())
-				continue;
-		}
-		if (flies(in, ids[i]))
-			continue;
-		if (flying(in) >= flights_allowed(in)) {
-			*left_out = true;
-			continue;
-		}
-		enum err one = offer(in, free_flight(in), ids[i]);
-		if (one == ERR_NOINPUT && rest) /* somebody took it away, or it only looks so */
-			rest_add(in, ids[i], 0);
-		if (one != ERR_OK && one != ERR_NOINPUT) {
-			journal_warning("cannot take %s: %s", ids[i], err_text());
-			rest_add(in, ids[i], 0);
-			*left_out = true;
-		}
+	if (rc == ERR_OK || rc == ERR_UNAVAILABLE)
+		return rc;
+	if (rc == ERR_NOINPUT) { /* somebody took it away, or it only looks so */
+		struct aside *aside = aside_find(&in->asides, id);
+		if (aside)
+			aside_drop(&in->asides, aside);
+		if (soon_ms < in->listing.until_ms)
+			in->listing.until_ms = soon_ms;
+		return ERR_OK;
 	}
-	if (rc == ERR_OK)
-		rest_sweep(in);
-	mailbox_list_free(&ids);
+	journal_warning("cannot take %s: %s", id, err_text());
+	rest(in, id, 0);
+	return ERR_OK;
+}
+
+static enum err offer_asides(struct intake *in)
+{
+	enum err rc = ERR_OK;
+
+	for (size_t i = in->asides.count; rc == ERR_OK && i-- > 0 && may_fly(in);) {
+		struct aside *aside = &in->asides.at[i];
+		if (aside->owed || !is_due(in, aside) || flies(in, aside->id))
+			continue;
+		char *id = str_dup(aside->id);
+		rc = try_offer(in, id);
+		str_free(&id);
+	}
 	return rc;
 }
 
-static void settle(struct intake *in, struct flight *flight, const struct packet *answer)
+static enum err list_again(struct intake *in)
 {
-	static const enum settle how[] = { [OUTCOME_DONE] = SETTLE_DONE,
-		[OUTCOME_IGNORED] = SETTLE_IGNORED,
-		[OUTCOME_DELETE] = SETTLE_DELETE };
-	struct wire w = wire_open(buf_bytes(&answer->body));
-	unsigned outcome = wire_u8(&w);
-	unsigned seconds = wire_u32(&w);
+	struct listing *listing = &in->listing;
+	int64_t now = when_monotonic_ms();
 
-	if (wire_end(&w) != ERR_OK || answer->type != PACKET_OUTCOME || outcome > OUTCOME_DELETE) {
-		rest_add(in, flight->id, seconds);
-		if (seconds > 0)
-			pause_add(in);
-		return;
-	}
-	pause_end(in);
-	/* If this fails the mail is offered again, and same request, same outcome (P5.3). */
-	if (mailbox_settle(in->box, flight->id, how[outcome]) != ERR_OK) {
-		journal_error("cannot settle %s: %s", flight->id, err_text());
-		rest_add(in, flight->id, 0);
-	}
+	if (listing->next < listing->count || (!listing->stale && now < listing->until_ms))
+		return ERR_OK;
+	listing_clear(listing);
+	enum err rc = mailbox_list(in->box, &listing->ids, &listing->count);
+	if (rc != ERR_OK)
+		return rc;
+	listing->stale = false;
+	listing->until_ms = now + in->options->conf->limits.poll_seconds * 1000;
+	return rc;
 }
 
-/* An answer, or the end of a worker with the mail in hand: then it is offered again. */
-static void land(struct intake *in, struct flight *flight)
+static enum err look(struct intake *in)
 {
-	struct packet answer;
+	struct listing *listing = &in->listing;
+	enum err rc = settle_owed(in);
 
-	if (packet_receive(flight->ticket, &answer) == ERR_OK) {
-		settle(in, flight, &answer);
-		packet_free(&answer);
-	} else {
-		journal_warning("a worker died over %s", flight->id);
-		rest_add(in, flight->id, 0);
+	if (rc == ERR_OK)
+		rc = list_again(in);
+	if (rc == ERR_OK)
+		rc = offer_asides(in);
+	while (rc == ERR_OK && listing->next < listing->count && may_fly(in)) {
+		const char *id = listing->ids[listing->next++];
+		if (!flies(in, id) && !aside_find(&in->asides, id))
+			rc = try_offer(in, id);
 	}
-	close(flight->ticket);
-	flight->ticket = -1;
-	str_free(&flight->id);
+	return rc;
 }
 
-static int wait_ms(const struct intake *in, bool left)
-{
-	int64_t now = when_monotonic_ms(), wait = in->options->conf->limits.poll_seconds * 1000;
+/* ---- waiting ---- */
 
-	/* What is in a worker's hands, or may not go there, waits for an answer and not for a time. */
-	for (size_t i = 0; i < in->rest_count && flying(in) < flights_allowed(in); i++)
-		if (!flies(in, in->rests[i].id) && in->rests[i].until_ms - now < wait)
-			wait = in->rests[i].until_ms - now;
-	if (now < in->pause_until_ms && in->pause_until_ms - now < wait)
-		wait = in->pause_until_ms - now;
-	if (left && flying(in) == 0 && wait > 1000)
-		wait = 1000;
-	if (in->stopping || in->options->once)
-		wait = flying(in) ? STOP_MS : wait < 500 ? wait : 500;
+static void sooner(int64_t *wait, int64_t ms)
+{
+	if (ms < *wait)
+		*wait = ms;
+}
+
+/* As long as mails of the listing are to be offered nobody needs to know of more. */
+static bool wants_news(const struct intake *in)
+{
+	return in->box && !in->stopping && in->listing.next == in->listing.count &&
+	       !in->listing.stale;
+}
+
+static int64_t asides_wait_ms(const struct intake *in)
+{
+	int64_t wait = INT64_MAX;
+
+	for (size_t i = 0; i < in->asides.count; i++) {
+		const struct aside *aside = &in->asides.at[i];
+		if (aside->owed || (may_fly(in) && !flies(in, aside->id)))
+			sooner(&wait, backoff_wait_ms(&aside->again));
+	}
+	return wait;
+}
+
+static int wait_ms(const struct intake *in)
+{
+	int64_t wait = in->options->conf->limits.poll_seconds * 1000;
+
+	if (in->stopping)
+		return STOP_MS;
+	if (in->box)
+		sooner(&wait, asides_wait_ms(in));
+	else
+		sooner(&wait, backoff_wait_ms(&in->reconnect));
+	if (in->pause.times > 0 && backoff_wait_ms(&in->pause) > 0)
+		sooner(&wait, backoff_wait_ms(&in->pause));
+	if (wants_news(in))
+		sooner(&wait, in->listing.until_ms - when_monotonic_ms());
+	if (tell_due_ms(in) >= 0)
+		sooner(&wait, tell_due_ms(in));
+	if (in->options->once)
+		wait = flying(in) ? STOP_MS : wait < ONCE_WAIT_MS ? wait : ONCE_WAIT_MS;
 	return wait < 0 ? 0 : (int)wait;
 }
 
-static void wait_for_news(struct intake *in, bool left)
+static enum err read_news(struct intake *in)
+{
+	bool news = false;
+	enum err rc = mailbox_drain(in->box, &news);
+
+	in->listing.stale |= news;
+	return rc;
+}
+
+/* Until a worker answers, the mailbox has news, a time has come, or we shall stop. */
+static enum err wait_for_news(struct intake *in)
 {
 	struct pollfd p[IN_FLIGHT_MAX + 2];
 	nfds_t n = 2;
-	int news_fd = -1;
-	int64_t within_ms;
+	int news_fd = -1, wait = wait_ms(in);
+	int64_t within_ms = INT64_MAX;
+	bool watches = wants_news(in);
+	enum err rc = watches ? mailbox_watch(in->box, &news_fd, &within_ms) : ERR_OK;
 
-	if (!in->stopping && mailbox_watch(in->box, &news_fd, &within_ms) != ERR_OK)
-		return;
-
+	if (rc != ERR_OK)
+		return rc;
 	p[0] = (struct pollfd){ .fd = in->stopping ? -1 : in->options->stop_fd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = news_fd, .events = POLLIN };
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
 		p[n++] = (struct pollfd){ .fd = in->flights[i].ticket, .events = POLLIN };
-	if (poll(p, n, wait_ms(in, left)) <= 0)
-		return;
-	if (p[0].revents)
+	bool elapses = within_ms <= wait;
+	int ready = poll(p, n, elapses ? (int)within_ms : wait);
+	if (ready > 0 && p[0].revents)
 		in->stopping = true;
-	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
-		if (p[i + 2].revents)
-			land(in, &in->flights[i]);
+	if (watches && !in->stopping && (ready > 0 ? p[1].revents != 0 : ready == 0 && elapses))
+		rc = read_news(in);
+	for (size_t i = 0; ready > 0 && i < IN_FLIGHT_MAX; i++)
+		if (p[i + 2].revents) {
+			enum err landed = land(in, &in->flights[i]);
+			rc = rc == ERR_OK ? landed : rc;
+		}
+	return rc;
 }
 
-static bool resting(const struct intake *in)
+/* ---- the loop ---- */
+
+/* With --once: may something that failed still be tried again? */
+static bool tries_again(const struct intake *in)
 {
-	for (size_t i = 0; i < in->rest_count; i++)
-		if (in->rests[i].times <= 2)
+	for (size_t i = 0; i < in->asides.count; i++)
+		if (in->asides.at[i].again.times <= ONCE_TRIES)
 			return true;
 	return false;
 }
 
-static enum err intake_run(struct intake *in)
+static bool is_over(const struct intake *in)
+{
+	if (flying(in) > 0)
+		return false;
+	if (in->stopping)
+		return true;
+	if (!in->options->once)
+		return false;
+	return !in->box ||
+	       (in->listing.next == in->listing.count && !in->listing.stale && !tries_again(in));
+}
+
+static void turn(struct intake *in)
+{
+	enum err rc = ERR_OK;
+
+	if (!in->box && !in->stopping && backoff_wait_ms(&in->reconnect) == 0 && in->lost == ERR_OK)
+		rc = connect_now(in);
+	if (rc == ERR_OK && in->box && !in->stopping)
+		if ((rc = look(in)) == ERR_OK)
+			found_well(in);
+	if (rc != ERR_OK)
+		lose(in, rc);
+	if (tell_due_ms(in) == 0)
+		tell(in);
+}
+
+static void intake_run(struct intake *in)
 {
 	int64_t stop_by = 0;
 
 	for (;;) {
-		bool left = false;
-		enum err rc = in->stopping ? ERR_OK : look(in, &left);
-		if (rc != ERR_OK)
-			return rc;
-		bool idle = flying(in) == 0 && !left;
-		if (idle && (in->stopping || (in->options->once && !resting(in))))
-			return ERR_OK;
+		turn(in);
+		if (is_over(in))
+			return;
 		if (in->stopping && stop_by == 0)
 			stop_by = when_monotonic_ms() + STOP_MS;
 		if (in->stopping && when_monotonic_ms() >= stop_by)
-			return ERR_OK; /* what is still out stays in the mailbox */
-		wait_for_news(in, left);
+			return; /* what is still out stays in the mailbox */
+		enum err rc = wait_for_news(in);
+		if (rc != ERR_OK)
+			lose(in, rc);
 	}
 }
 
 int intake_main(const struct role_options *options)
 {
-	struct intake in = { .options = options, .conf = &options->conf->mailbox[options->index] };
-	enum err rc = mailbox_open(in.conf, &in.box);
+	const struct conf *conf = options->conf;
+	struct intake in = { .options = options,
+		.conf = &conf->mailbox[options->index],
+		.reconnect = backoff_make(
+		    conf->limits.reconnect_first_seconds, conf->limits.reconnect_most_seconds),
+		.pause = backoff_make(PAUSE_FIRST_SECONDS, PAUSE_MOST_SECONDS) };
 
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
 		in.flights[i].ticket = -1;
-	if (rc == ERR_OK) {
-		role_report(true, NULL);
-		rc = intake_run(&in);
-	}
-	if (rc != ERR_OK) {
-		role_report(false, err_text());
-		journal_error("mailbox %s: %s", in.conf->server.url, err_text());
-	}
+	intake_run(&in);
+	enum err rc = in.lost;
+	if (rc == ERR_OK && options->once && in.asides.count > 0)
+		rc = ERR_TEMPORARY;
 	mailbox_close(&in.box);
-	for (size_t i = 0; i < in.rest_count; i++)
-		str_free(&in.rests[i].id);
-	free(in.rests);
-	if (rc == ERR_OK && options->once && in.deferred && in.rest_count > 0)
-		return err_exit_status(ERR_TEMPORARY);
+	mailbox_list_free(&in.listing.ids);
+	asides_free(&in.asides);
+	str_free(&in.trouble);
 	return err_exit_status(rc);
 }

@@ -13,16 +13,16 @@
 #define PACKET_BODY_MAX 16384
 
 enum packet_type {
-	PACKET_REPORT = 1, /* child → parent: u8 ready, text why */
+	PACKET_REPORT =
+	    1, /* child → parent: u8 ready, text why, i64 next try, i64 mails waiting (role.h) */
 	PACKET_OFFER, /* intake → worker: text mailbox, text id, i64 size; memfd; ticket → PACKET_OUTCOME */
 	PACKET_OUTCOME, /* u8 enum outcome, u32 seconds (deferral) */
 	PACKET_PARSE, /* worker → nursery: limits; memfd; ticket is a pipe that takes the packed message */
 	PACKET_CLAIM,  /* sender → worker; ticket → PACKET_ITEM or PACKET_NONE */
 	PACKET_ITEM,   /* text id, text sender, text recipient; memfd */
 	PACKET_NONE,   /* i64 when the next is due, 0: nothing waits */
-	PACKET_RESULT, /* sender → worker: text id, u8 enum submit_result, text what the server said; ticket → PACKET_DONE */
-	PACKET_DONE,
-	PACKET_WAKE, /* worker → sender: the outbox has news */
+	PACKET_RESULT, /* sender → worker: text id, u8 enum submit_result, text what the server said, u8 whether the next is wanted; ticket → as of a claim: the next item, or none */
+	PACKET_WAKE,   /* worker → sender: the outbox has news */
 	PACKET_TYPES
 };
 

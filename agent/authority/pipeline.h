@@ -35,7 +35,7 @@ struct work {
 	int nursery; /* socket to the parser nursery */
 	int64_t now;
 	/* as offered */
-	const char *mailbox;
+	const char *mailbox, *id;
 	struct bytes mail; /* at most limits.mail_bytes of it */
 	int64_t size;      /* of the whole */
 	uint8_t hash[HASH_BYTES];

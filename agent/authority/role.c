@@ -9,14 +9,21 @@
 #include "base/wire.h"
 #include "packet.h"
 
-void role_report(bool ready, const char *why)
+void role_tell(const struct role_state *state)
 {
 	struct buf body = BUF_INIT;
-	wire_put_u8(&body, ready);
-	wire_put_text(&body, why);
+	wire_put_u8(&body, state->ready);
+	wire_put_text(&body, state->why);
+	wire_put_i64(&body, state->next_try);
+	wire_put_i64(&body, state->waiting);
 	if (packet_send(ROLE_FD_REPORT, PACKET_REPORT, buf_bytes(&body), -1, -1) != ERR_OK)
 		journal_debug("%s", err_text()); /* the parent is going down */
 	buf_free(&body);
+}
+
+void role_report(bool ready, const char *why)
+{
+	role_tell(&(struct role_state){ .ready = ready, .why = why });
 }
 
 static int stop_pipe[2] = { -1, -1 };

@@ -31,7 +31,15 @@ int nursery_main(void);
 int keyring_main(const struct role_options *options);
 int sender_main(const struct role_options *options);
 
-/* Tells the parent whether this process can work, and if not why. */
+/* What a process says of itself to the parent, and the parent to `countersignctl status`. */
+struct role_state {
+	bool ready;       /* it can work, or its server can be reached */
+	const char *why;  /* why not; NULL: nothing to say */
+	int64_t next_try; /* of reaching a server; wall clock, 0: not known */
+	int64_t waiting;  /* mails in its mailbox */
+};
+void role_tell(const struct role_state *state);
+/* The same for those without a server. */
 void role_report(bool ready, const char *why);
 
 /* A descriptor that becomes readable when one of these signals arrives (0-terminated list); stop_signal reads which. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backoff.h"
 #include "base/file.h"
 #include "base/journal.h"
 #include "base/when.h"
@@ -44,77 +45,157 @@ static enum err item_read(const struct packet *packet, struct item *out)
 	return rc;
 }
 
-/* Tells the outcome until a worker has written it down: the lease would offer the mail again otherwise. */
-static void item_report(const char *id, enum submit_result result, const char *said)
-{
-	struct buf body = BUF_INIT;
-	struct packet done;
+struct sender {
+	const struct role_options *options;
+	struct submit *submit;
+	struct backoff
+	    pause; /* while the mail server can't be reached, or does not let us in, no mail is tried */
+	char *trouble;  /* why, as told last; NULL: none */
+	enum err fault; /* with --once: what to end with */
+};
 
-	wire_put_text(&body, id);
-	wire_put_u8(&body, (uint8_t)result);
-	wire_put_text(&body, result == SUBMIT_SENT ? NULL : said);
-	for (int tries = 0; tries < 5; tries++) {
-		enum err rc =
-		    packet_call(SOCKET, PACKET_RESULT, buf_bytes(&body), -1, ANSWER_SECONDS, &done);
-		if (rc == ERR_OK) {
-			packet_free(&done);
-			break;
-		}
-		journal_warning("could not record the fate of outbox mail %s: %s", id, err_text());
-		sleep(1);
-	}
-	buf_free(&body);
+static const char *url_of(const struct sender *s)
+{
+	return s->options->conf->submit.server.url;
 }
 
-static void item_send(struct submit *submit, const struct item *item)
+static bool shall_stop(const struct sender *s)
 {
-	const char *to[] = { item->recipient, NULL };
-	enum submit_result result = submit_send(submit, item->sender, to, buf_bytes(&item->mail));
-
-	if (result == SUBMIT_SENT)
-		journal_info("sent %s to %s", item->id, item->recipient);
-	else
-		journal_warning("did not send %s to %s: %s", item->id, item->recipient, err_text());
-	item_report(item->id, result, err_text());
+	struct pollfd stop = { .fd = s->options->stop_fd, .events = POLLIN };
+	return poll(&stop, 1, 0) > 0;
 }
 
-/* One turn: *next_out is when the next mail is due (0: nothing waits); ERR_OK when one was handled. */
-static enum err sender_turn(struct submit *submit, int64_t *next_out)
+/* ---- the mail server as a whole ---- */
+
+static bool is_server_fault(enum submit_result result)
+{
+	return result == SUBMIT_NO_SERVER || result == SUBMIT_DENIED;
+}
+
+static void pause_begin(struct sender *s, enum submit_result result)
+{
+	char *why = str_dup(err_text()), span[WHEN_TEXT_SIZE];
+
+	s->fault = result == SUBMIT_DENIED ? ERR_DENIED : ERR_UNAVAILABLE;
+	backoff_fail(&s->pause, result == SUBMIT_DENIED);
+	int64_t seconds = (backoff_wait_ms(&s->pause) + 999) / 1000;
+	if (!str_equal(why, s->trouble))
+		journal_warning("cannot send by %s: %s; trying again in %s", url_of(s), why,
+		    when_format_span(seconds, span));
+	str_free(&s->trouble);
+	s->trouble = why;
+	role_tell(&(struct role_state){ .why = why, .next_try = when_now() + seconds });
+}
+
+static void pause_end(struct sender *s)
+{
+	backoff_end(&s->pause);
+	s->fault = ERR_OK;
+	if (!s->trouble)
+		return;
+	journal_info("mails are sent by %s again", url_of(s));
+	str_free(&s->trouble);
+	role_report(true, NULL);
+}
+
+/* ---- mails ---- */
+
+/* Asks a worker for a mail, or tells what became of one. ERR_NOINPUT: nothing is due before *next_out (0: nothing waits). */
+static enum err ask(
+    enum packet_type question, struct bytes body, struct item *out, int64_t *next_out)
 {
 	struct packet answer;
-	struct item item = { 0 };
-	enum err rc =
-	    packet_call(SOCKET, PACKET_CLAIM, bytes_of(NULL, 0), -1, ANSWER_SECONDS, &answer);
+	enum err rc = packet_call(SOCKET, question, body, -1, ANSWER_SECONDS, &answer);
 
 	if (rc != ERR_OK)
 		return rc;
 	if (answer.type == PACKET_ITEM) {
-		rc = item_read(&answer, &item);
-		if (rc == ERR_OK)
-			item_send(submit, &item);
+		rc = item_read(&answer, out);
 	} else {
 		struct wire w = wire_open(buf_bytes(&answer.body));
 		*next_out = wire_i64(&w);
 		rc = err_fail(ERR_NOINPUT, "nothing is due");
 	}
-	item_free(&item);
 	packet_free(&answer);
 	return rc;
 }
 
-/* Sleeps until something may be due, news comes, or we shall stop (true). */
-static bool sender_sleep(int stop_fd, int64_t next, bool once)
+/* Until a worker has written it down: the lease would offer the mail again otherwise. `more`: the next one, please. */
+static enum err report(const char *id, enum submit_result result, const char *said, bool more,
+    struct item *out, int64_t *next_out)
 {
-	int64_t wait = next ? next - when_now() : IDLE_SECONDS;
-	struct pollfd p[2] = { { .fd = stop_fd, .events = POLLIN },
+	struct buf body = BUF_INIT;
+	enum err rc = ERR_OK;
+
+	wire_put_text(&body, id);
+	wire_put_u8(&body, (uint8_t)result);
+	wire_put_text(&body, result == SUBMIT_SENT ? NULL : said);
+	wire_put_u8(&body, more);
+	for (int tries = 0; tries < 5; tries++) {
+		rc = ask(PACKET_RESULT, buf_bytes(&body), out, next_out);
+		if (rc == ERR_OK || rc == ERR_NOINPUT)
+			break;
+		journal_warning("could not record the fate of outbox mail %s: %s", id, err_text());
+		sleep(1);
+	}
+	buf_free(&body);
+	return rc;
+}
+
+/* Sends one, and gets the next into its place. */
+static enum err send_one(struct sender *s, struct item *item, int64_t *next_out)
+{
+	const char *to[] = { item->recipient, NULL };
+	enum submit_result result =
+	    submit_send(s->submit, item->sender, to, buf_bytes(&item->mail));
+	char *said = str_dup(err_text());
+	struct item next = { 0 };
+
+	if (result == SUBMIT_SENT)
+		journal_info("sent %s to %s", item->id, item->recipient);
+	else if (!is_server_fault(result))
+		journal_warning("did not send %s to %s: %s", item->id, item->recipient, said);
+	if (is_server_fault(result))
+		pause_begin(s, result);
+	else
+		pause_end(s);
+	bool more = !is_server_fault(result) && !shall_stop(s);
+	enum err rc = report(item->id, result, said, more, &next, next_out);
+	str_free(&said);
+	item_free(item);
+	*item = next;
+	return rc;
+}
+
+/* Sends what is due; ERR_NOINPUT when nothing is any more. */
+static enum err send_due(struct sender *s, int64_t *next_out)
+{
+	struct item item = { 0 };
+	enum err rc = ask(PACKET_CLAIM, bytes_of(NULL, 0), &item, next_out);
+
+	while (rc == ERR_OK)
+		rc = send_one(s, &item, next_out);
+	item_free(&item);
+	return rc;
+}
+
+/* ---- the loop ---- */
+
+/* Sleeps until something may be due, news comes, or we shall stop (true). */
+static bool sender_sleep(const struct sender *s, int64_t next)
+{
+	int64_t wait = next ? (next - when_now()) * 1000 : IDLE_SECONDS * 1000;
+	struct pollfd p[2] = { { .fd = s->options->stop_fd, .events = POLLIN },
 		{ .fd = SOCKET, .events = POLLIN } };
 
-	if (wait < 1)
-		wait = 1;
-	if (wait > IDLE_SECONDS)
-		wait = IDLE_SECONDS;
-	if (poll(p, 2, once ? 0 : (int)wait * 1000) <= 0)
-		return once;
+	if (wait < 1000)
+		wait = 1000;
+	if (wait > IDLE_SECONDS * 1000)
+		wait = IDLE_SECONDS * 1000;
+	if (backoff_wait_ms(&s->pause) > 0)
+		wait = backoff_wait_ms(&s->pause);
+	if (poll(p, 2, s->options->once ? 0 : (int)wait) <= 0)
+		return s->options->once;
 	if (p[0].revents)
 		return true;
 	struct packet wake;
@@ -124,11 +205,32 @@ static bool sender_sleep(int stop_fd, int64_t next, bool once)
 	return rc == ERR_NOINPUT || rc == ERR_IO; /* nobody is left to speak to us */
 }
 
+static void sender_run(struct sender *s)
+{
+	while (!shall_stop(s)) {
+		int64_t next = 0;
+		enum err rc = backoff_wait_ms(&s->pause) > 0 ? ERR_NOINPUT : send_due(s, &next);
+		if (rc == ERR_NOINPUT) {
+			submit_rest(s->submit);
+		} else {
+			journal_warning("%s", err_text());
+			next = when_now() + 2;
+			if (s->options->once)
+				continue; /* a worker is being started again: ask until one answers */
+		}
+		if (sender_sleep(s, next))
+			return;
+	}
+}
+
 int sender_main(const struct role_options *options)
 {
-	struct submit *submit = NULL;
-	enum err rc = submit_open(
-	    &options->conf->submit.server, (unsigned)options->conf->submit.timeout_seconds, &submit);
+	const struct conf *conf = options->conf;
+	struct sender s = { .options = options,
+		.pause = backoff_make(
+		    conf->limits.reconnect_first_seconds, conf->limits.reconnect_most_seconds) };
+	enum err rc =
+	    submit_open(&conf->submit.server, (unsigned)conf->submit.timeout_seconds, &s.submit);
 
 	if (rc != ERR_OK) {
 		role_report(false, err_text());
@@ -136,23 +238,8 @@ int sender_main(const struct role_options *options)
 		return err_exit_status(rc);
 	}
 	role_report(true, NULL);
-	for (;;) {
-		struct pollfd stop = { .fd = options->stop_fd, .events = POLLIN };
-		if (poll(&stop, 1, 0) > 0)
-			break;
-		int64_t next = 0;
-		rc = sender_turn(submit, &next);
-		if (rc == ERR_OK)
-			continue;
-		if (rc != ERR_NOINPUT) {
-			journal_warning("%s", err_text());
-			next = when_now() + 2;
-		}
-		if (options->once && rc != ERR_NOINPUT)
-			continue; /* a worker is being started again: ask until one answers */
-		if (sender_sleep(options->stop_fd, next, options->once))
-			break;
-	}
-	submit_close(&submit);
-	return 0;
+	sender_run(&s);
+	submit_close(&s.submit);
+	str_free(&s.trouble);
+	return options->once ? err_exit_status(s.fault) : 0;
 }

@@ -15,6 +15,9 @@ static inline char *repeat_alarm_mark(const struct work *w)
 /* Parses in a fresh confined process; as nursery_parse. */
 CHECKED enum err work_parse(struct work *w, struct bytes mail, bool truncated, struct message *out);
 
+/* Inside the transaction: what a delivery report says is noted with the mail of ours that it is about, if there is one. */
+CHECKED enum err commit_report(struct work *w);
+
 /* P5.7: does it hold anything like a token, or a secret key, in the open? */
 bool work_carries_secret(const struct work *w, const struct message *m);
 

@@ -23,6 +23,7 @@
 #include "packet.h"
 #include "role.h"
 #include "shared/authority.h"
+#include "text/utf8.h"
 
 #define CHILDREN_MAX (CONF_MAILBOXES_MAX + 64 + 3)
 #define FDS_MAX (CONF_MAILBOXES_MAX + 2)
@@ -48,8 +49,9 @@ struct child {
 	int64_t started_ms, start_at_ms;
 	unsigned failures;
 	bool wanted, reported, ready;
-	bool unable; /* it said itself that it can't work */
-	int status;  /* exit status of its last life */
+	bool unable;                      /* it said itself that it can't work */
+	int status;                       /* exit status of its last life */
+	int64_t since, next_try, waiting; /* role.h; since when it is ready, or is not */
 	char why[256];
 };
 
@@ -61,7 +63,8 @@ struct parent {
 	struct clock_reading start;
 	struct child children[CHILDREN_MAX];
 	size_t count;
-	char *status; /* as last told */
+	char *status;   /* as last told */
+	bool told_well; /* the service manager knows that we are up */
 };
 
 /* Both ends stay with the parent, so that a child started again finds its place. */
@@ -169,6 +172,8 @@ static void start_child(struct parent *p, struct child *c)
 	c->report = pair[0];
 	c->started_ms = when_monotonic_ms();
 	c->reported = c->ready = c->unable = false;
+	c->since = when_now();
+	c->next_try = 0;
 	snprintf(c->why, sizeof c->why, "starting");
 	if (pid < 0) {
 		journal_error("cannot start %s: %s", kind_names[c->kind], strerror(errno));
@@ -222,6 +227,8 @@ static void buried(struct parent *p, struct child *c, int status)
 	int64_t now = when_monotonic_ms();
 
 	c->pid = 0;
+	if (c->ready)
+		c->since = when_now();
 	c->ready = false;
 	c->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	if (p->once && (c->kind == KIND_INTAKE || c->kind == KIND_SENDER) && WIFEXITED(status)) {
@@ -261,21 +268,30 @@ static void bury(struct parent *p)
 	}
 }
 
+static void take_report(struct child *c, struct bytes body)
+{
+	struct wire w = wire_open(body);
+	bool ready = wire_u8(&w) != 0;
+	char *why = wire_text(&w);
+
+	if (!c->reported || ready != c->ready)
+		c->since = when_now();
+	c->reported = true;
+	c->ready = ready;
+	c->unable = !ready;
+	c->next_try = wire_i64(&w);
+	c->waiting = wire_i64(&w);
+	snprintf(c->why, sizeof c->why, "%s", why ? why : "");
+	str_free(&why);
+}
+
 static void hear(struct child *c)
 {
 	struct packet packet;
 
 	while (c->report >= 0 && packet_receive(c->report, &packet) == ERR_OK) {
-		if (packet.type == PACKET_REPORT) {
-			struct wire w = wire_open(buf_bytes(&packet.body));
-			bool ready = wire_u8(&w) != 0;
-			char *why = wire_text(&w);
-			c->reported = true;
-			c->ready = ready;
-			c->unable = !ready;
-			snprintf(c->why, sizeof c->why, "%s", why ? why : "");
-			str_free(&why);
-		}
+		if (packet.type == PACKET_REPORT)
+			take_report(c, buf_bytes(&packet.body));
 		packet_free(&packet);
 	}
 }
@@ -300,46 +316,114 @@ static void notify_service_manager(const char *text)
 	close(fd);
 }
 
-/* For countersignctl's reader and the service manager; takes `status`. */
-static void tell(struct parent *p, char *status)
+/* Whose trouble is the mail server's: it goes on trying, and all the others go on working. */
+static bool has_server(const struct child *c)
 {
-	char *path = path_join(p->conf->authority.runtime_directory, "status");
-	char *line = str_printf("%s\n", status),
-	     *notice =
-		 str_printf("%sSTATUS=%s", str_equal(status, "ready") ? "READY=1\n" : "", status);
-
-	if (file_write(path, 0600, bytes_of_text(line)) != ERR_OK)
-		journal_warning("%s", err_text());
-	notify_service_manager(notice);
-	str_free(&path);
-	str_free(&line);
-	str_free(&notice);
-	str_free(&p->status);
-	p->status = status;
+	return c->kind == KIND_INTAKE || c->kind == KIND_SENDER;
 }
 
-/* Ready means: everything that was started can work. Says so, and says what is missing, once each time it changes. */
+/* What of ours can't work, or NULL. */
+static const struct child *find_missing(const struct parent *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct child *c = &p->children[i];
+		if (c->wanted && !c->ready && !(has_server(c) && c->reported && c->pid > 0))
+			return c;
+	}
+	return NULL;
+}
+
+/* One of several mailboxes is enough to work; NULL: at least one can be read. */
+static const struct child *find_no_mailbox(const struct parent *p)
+{
+	const struct child *none = NULL;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct child *c = &p->children[i];
+		if (c->kind != KIND_INTAKE || !c->wanted)
+			continue;
+		if (c->ready)
+			return NULL;
+		none = none ? none : c;
+	}
+	return none;
+}
+
+/* A line for each process, fields with tabs between: role, number, state, since when, next try, mails waiting, server, why. */
+static void add_child_line(const struct parent *p, const struct child *c, struct buf *out)
+{
+	const char *server = c->kind == KIND_INTAKE   ? p->conf->mailbox[c->index].server.url
+			     : c->kind == KIND_SENDER ? p->conf->submit.server.url
+						      : "";
+	const char *state = c->ready ? "ready" : c->unable ? "failing" : "starting";
+	char *why = utf8_printable(c->ready ? "" : c->why, false);
+
+	buf_addf(out, "%s\t%d\t%s\t%lld\t%lld\t%lld\t%s\t%s\n", kind_names[c->kind], c->index,
+	    state, (long long)c->since, (long long)c->next_try, (long long)c->waiting, server, why);
+	str_free(&why);
+}
+
+static void write_status(const struct parent *p, const char *text)
+{
+	char *path = path_join(p->conf->authority.runtime_directory, "status");
+
+	if (file_write(path, 0600, bytes_of_text(text)) != ERR_OK)
+		journal_warning("%s", err_text());
+	str_free(&path);
+}
+
+static bool says(const char *status, const char *line)
+{
+	size_t len = strlen(line);
+
+	return status && strncmp(status, line, len) == 0 && status[len] == '\n';
+}
+
+/* For countersignctl and the service manager, once each time it changes. To the latter we are up when all of ours works, whatever the mail servers do. */
+static void tell(struct parent *p, const char *line, bool well)
+{
+	struct buf text = BUF_INIT;
+	bool first = !p->status, news = !says(p->status, line);
+
+	buf_addf(&text, "%s\n", line);
+	for (size_t i = 0; i < p->count; i++)
+		add_child_line(p, &p->children[i], &text);
+	if (!str_equal(p->status, buf_text(&text)))
+		write_status(p, buf_text(&text));
+	str_free(&p->status);
+	p->status = buf_take_text(&text);
+	if (news || (well && !p->told_well)) {
+		char *notice =
+		    str_printf("%sSTATUS=%s", well && !p->told_well ? "READY=1\n" : "", line);
+		notify_service_manager(notice);
+		p->told_well |= well;
+		str_free(&notice);
+	}
+	if (news && str_equal(line, "ready"))
+		journal_info("%s", line);
+	else if (news && !well && !first) /* of its server's trouble each process speaks itself */
+		journal_warning("%s", line);
+}
+
+/* Ready means: everything of ours can work, and at least one mailbox can be read. What is only starting changes nothing. */
 static void judge(struct parent *p)
 {
-	const struct child *missing = NULL;
+	const struct child *ours = find_missing(p), *missing = ours ? ours : find_no_mailbox(p);
+	char *line = NULL;
 
-	for (size_t i = 0; i < p->count && !missing; i++)
-		if (p->children[i].wanted && !p->children[i].ready)
-			missing = &p->children[i];
-	if (missing && (!missing->reported || p->once))
+	if (missing && p->once)
 		return;
-	char *status =
-	    missing ? str_printf("not ready: %s: %s", kind_names[missing->kind], missing->why)
-		    : str_dup("ready");
-	if (str_equal(status, p->status)) {
-		str_free(&status);
-		return;
-	}
-	if (missing)
-		journal_warning("%s", status);
+	if (!missing)
+		line = str_dup("ready");
+	else if (!missing->reported)
+		line = str_ndup(p->status, strcspn(p->status, "\n"));
+	else if (missing->kind == KIND_INTAKE)
+		line = str_printf("not ready: mailbox %s: %s",
+		    p->conf->mailbox[missing->index].server.url, missing->why);
 	else
-		journal_info("%s", status);
-	tell(p, status);
+		line = str_printf("not ready: %s: %s", kind_names[missing->kind], missing->why);
+	tell(p, line, !ours);
+	str_free(&line);
 }
 
 static bool any_running(const struct parent *p, enum kind kind)
@@ -534,7 +618,9 @@ static enum err read_conf(const char *path, struct parent *p)
 static int generation(struct parent *p, int signal_fd)
 {
 	enum err rc = lay_out(p);
-	tell(p, str_dup("not ready: starting")); /* what the file says may be of an earlier life */
+	str_free(&p->status);
+	p->told_well = false;
+	tell(p, "not ready: starting", false); /* what the file says may be of an earlier life */
 	if (rc != ERR_OK) {
 		journal_error("%s", err_text());
 		return SIGTERM;

@@ -119,14 +119,23 @@ static bool defer(struct worker *worker, const struct work *w, enum err rc)
 	return outage;
 }
 
-/* The count is in the store before the attempt starts (I9); past it the mail is not touched again, only put away. */
+/*
+ * The count is in the store before the attempt starts (I9); past it the mail is not touched again, only put away. So is one whose outcome is known: intake
+ * did not hear of it, or could not put the mail away (I17).
+ */
 static enum err attempt(struct worker *worker, struct work *w)
 {
-	int64_t attempts = 0;
-	enum err rc = attempt_begin(worker->authority->store, w->attempt_key, w->now, &attempts);
+	int64_t attempts = 0, outcome = -1;
+	enum err rc =
+	    attempt_begin(worker->authority->store, w->attempt_key, w->now, &attempts, &outcome);
 
 	if (rc != ERR_OK)
 		return rc;
+	if (outcome >= 0) {
+		w->outcome = (enum outcome)outcome;
+		journal_info("a mail was worked on before, and is only put away: %s", w->id);
+		return ERR_OK;
+	}
 	w->attempts = attempts;
 	if (w->attempts <= worker->authority->conf->limits.attempts)
 		return pipeline_run(w);
@@ -191,10 +200,13 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 	struct work w = { .authority = worker->authority,
 		.nursery = NURSERY_SOCKET,
 		.now = now_of(worker),
-		.mailbox = mailbox };
+		.mailbox = mailbox,
+		.id = id };
 
 	w.size = wire_i64(&r);
 	enum err rc = wire_end(&r);
+	if (rc == ERR_OK && !id)
+		rc = err_fail(ERR_PROTOCOL, "a mail was offered without its id");
 	if (rc == ERR_OK)
 		rc = memfd_read(
 		    packet->fd, (size_t)worker->authority->conf->limits.mail_bytes, &mail);
@@ -254,21 +266,37 @@ static void answer_item(int ticket, const struct outbox_row *row)
 	buf_free(&body);
 }
 
+static enum err claim(struct worker *worker, struct outbox_row **row_out, int64_t *next_out)
+{
+	int64_t lease = worker->authority->conf->submit.timeout_seconds + LEASE_MARGIN_SECONDS;
+	enum err rc =
+	    outbox_claim(worker->authority->store, now_of(worker), lease, row_out, next_out);
+
+	if (rc == ERR_OK)
+		return rc;
+	journal_warning("cannot read the outbox: %s", err_text());
+	*next_out = now_of(worker) + DEFER_SECONDS;
+	return rc == ERR_DATA ? ERR_OK : rc; /* that row is set aside */
+}
+
+/* Takes the row. */
+static void answer_claim(int ticket, struct outbox_row *row, int64_t next)
+{
+	if (row)
+		answer_item(ticket, row);
+	else
+		answer_none(ticket, next);
+	outbox_row_free(&row);
+}
+
 static void take_claim(struct worker *worker, const struct packet *packet)
 {
 	struct outbox_row *row = NULL;
-	int64_t next = 0,
-		lease = worker->authority->conf->submit.timeout_seconds + LEASE_MARGIN_SECONDS;
+	int64_t next = 0;
 
-	if (outbox_claim(worker->authority->store, now_of(worker), lease, &row, &next) != ERR_OK) {
-		journal_warning("cannot read the outbox: %s", err_text());
-		next = now_of(worker) + DEFER_SECONDS;
-	}
-	if (row)
-		answer_item(packet->ticket, row);
-	else
-		answer_none(packet->ticket, next);
-	outbox_row_free(&row);
+	if (claim(worker, &row, &next) != ERR_OK)
+		outbox_row_free(&row);
+	answer_claim(packet->ticket, row, next);
 }
 
 /* Administrators are told once a day that something could not be sent; not of an alarm that could not. */
@@ -302,67 +330,117 @@ static enum err tell_undeliverable(
 	return rc;
 }
 
-static enum err give_up(
-    struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
-{
-	enum err rc = outbox_failed(worker->authority->store, row->id, now, error);
+/* What became of a mail, as the sender says. */
+struct fate {
+	char *id;
+	enum submit_result result;
+	char *said;
+	bool more;                   /* the sender wants the next one */
+	struct outbox_row *given_up; /* found out here: the administrators are to hear of it */
+};
 
-	if (rc == ERR_OK && tell_undeliverable(worker, row, error, now) != ERR_OK)
-		journal_warning("cannot tell the administrators: %s", err_text());
+static enum err give_up(
+    struct worker *worker, struct fate *fate, struct outbox_row **row, int64_t now)
+{
+	struct store *store = worker->authority->store;
+	char *detail = str_printf("outbox=%s", fate->id);
+	enum err rc = outbox_failed(store, fate->id, now, fate->said);
+
+	if (rc == ERR_OK)
+		rc = audit_add(store, now, "agent", "mail-failed", (*row)->recipient, detail, NULL);
+	str_free(&detail);
+	fate->given_up = *row;
+	*row = NULL;
 	return rc;
 }
 
-/* From submit.retry-first to submit.retry-most, doubling, until submit.give-up. */
-static enum err postpone(
-    struct worker *worker, const struct outbox_row *row, const char *error, int64_t now)
+/* From submit.retry-first to submit.retry-most, doubling. */
+static int64_t pause_after(const struct conf *conf, int64_t attempts)
 {
-	const struct conf *conf = worker->authority->conf;
-	int64_t wait = conf->submit.retry_first_seconds;
+	int64_t pause = conf->submit.retry_first_seconds;
 
-	for (int64_t i = 1; i < row->attempts && wait < conf->submit.retry_most_seconds; i++)
-		wait *= 2;
-	if (wait > conf->submit.retry_most_seconds)
-		wait = conf->submit.retry_most_seconds;
-	if (now - row->created >= conf->submit.give_up_seconds)
-		return give_up(worker, row, error, now);
-	return outbox_retry(worker->authority->store, row->id, now + wait, error);
+	for (int64_t i = 1; i < attempts && pause < conf->submit.retry_most_seconds; i++)
+		pause *= 2;
+	return pause < conf->submit.retry_most_seconds ? pause : conf->submit.retry_most_seconds;
 }
 
-static enum err record_result(
-    struct worker *worker, const char *id, enum submit_result result, const char *said)
+/* Within a transaction. Where it is the server's fault the mail waits with the sender, not for a time of its own. */
+static enum err record_failure(struct worker *worker, struct fate *fate)
 {
+	const struct conf *conf = worker->authority->conf;
 	struct store *store = worker->authority->store;
 	struct outbox_row *row = NULL;
 	int64_t now = now_of(worker);
-	enum err rc;
+	enum err rc = outbox_by_id(store, fate->id, &row);
 
-	if (result == SUBMIT_SENT)
-		return outbox_sent(store, id, now);
-	rc = outbox_by_id(store, id, &row);
-	if (rc == ERR_OK && result == SUBMIT_PERMANENT)
-		rc = give_up(worker, row, said, now);
-	else if (rc == ERR_OK)
-		rc = postpone(worker, row, said, now);
+	if (rc != ERR_OK)
+		return rc;
+	if (fate->result == SUBMIT_PERMANENT || now - row->created >= conf->submit.give_up_seconds)
+		rc = give_up(worker, fate, &row, now);
+	else if (fate->result == SUBMIT_NO_SERVER || fate->result == SUBMIT_DENIED)
+		rc = outbox_return(store, fate->id, now, fate->said);
+	else
+		rc = outbox_retry(
+		    store, fate->id, now + pause_after(conf, row->attempts), fate->said);
 	outbox_row_free(&row);
 	return rc;
+}
+
+/* One transaction for what became of a mail and the claim of the next; but what administrators are to hear of goes into the outbox first. */
+static enum err record_result(
+    struct worker *worker, struct fate *fate, struct outbox_row **row_out, int64_t *next_out)
+{
+	struct store *store = worker->authority->store;
+	enum err rc = store_begin(store);
+
+	if (rc == ERR_OK)
+		rc = fate->result == SUBMIT_SENT ? outbox_sent(store, fate->id, now_of(worker))
+						 : record_failure(worker, fate);
+	if (rc == ERR_NOUSER) /* an administrator dropped it meanwhile */
+		rc = ERR_OK;
+	if (rc == ERR_OK && fate->more && !fate->given_up)
+		rc = claim(worker, row_out, next_out);
+	if (rc == ERR_OK)
+		rc = store_commit(store);
+	else
+		store_rollback(store);
+	return rc;
+}
+
+static enum err after_giving_up(
+    struct worker *worker, struct fate *fate, struct outbox_row **row_out, int64_t *next_out)
+{
+	if (tell_undeliverable(worker, fate->given_up, fate->said, now_of(worker)) != ERR_OK)
+		journal_warning("cannot tell the administrators: %s", err_text());
+	return fate->more ? claim(worker, row_out, next_out) : ERR_OK;
 }
 
 static void take_result(struct worker *worker, const struct packet *packet)
 {
 	struct wire r = wire_open(buf_bytes(&packet->body));
-	char *id = wire_text(&r);
-	enum submit_result result = (enum submit_result)wire_u8(&r);
-	char *said = wire_text(&r);
-	enum err rc = wire_end(&r);
+	struct fate fate = { .id = wire_text(&r), .result = (enum submit_result)wire_u8(&r) };
+	struct outbox_row *row = NULL;
+	int64_t next = 0;
 
-	if (rc == ERR_OK && id)
-		rc = record_result(worker, id, result, said ? said : "no reason given");
-	if (rc != ERR_OK)
+	fate.said = wire_text(&r);
+	fate.more = wire_u8(&r) != 0;
+	if (!fate.said)
+		fate.said = str_dup("no reason given");
+	enum err rc = wire_end(&r);
+	if (rc == ERR_OK && fate.id)
+		rc = record_result(worker, &fate, &row, &next);
+	if (rc == ERR_OK && fate.given_up)
+		rc = after_giving_up(worker, &fate, &row, &next);
+	if (rc == ERR_OK) {
+		answer_claim(packet->ticket, row, next);
+		row = NULL;
+	} else {
 		journal_warning("cannot record what became of outbox mail: %s", err_text());
-	else if (packet_send(packet->ticket, PACKET_DONE, bytes_of(NULL, 0), -1, -1) != ERR_OK)
-		journal_debug("%s", err_text());
-	str_free(&id);
-	str_free(&said);
+	}
+	outbox_row_free(&row);
+	outbox_row_free(&fate.given_up);
+	str_free(&fate.id);
+	str_free(&fate.said);
 }
 
 /* ---- the loop ---- */

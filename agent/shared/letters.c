@@ -8,6 +8,7 @@
 
 #define DAY_SECONDS 86400
 #define HOUR_SECONDS 3600
+#define OUTBOX_ID_CHARS 26
 #define NOTICES_PER_MAIL 4 /* to an address in a day, for each refusal that it may get */
 
 void letters_header(const struct authority *authority, const char *to, const char *subject,
@@ -36,6 +37,29 @@ char *letters_sender(const struct authority *authority, const char *outbox_id)
 		return str_dup(authority->address);
 	return str_printf("%.*s%sb-%s@%s", (int)local, authority->address, delimiter, outbox_id,
 	    authority->domain);
+}
+
+/* Mail systems may have changed the case of a local part; ids are in base32, which has none. */
+bool letters_sender_id(const struct authority *authority, const char *addresses, char out[27])
+{
+	const char *delimiter = authority->conf->submit.recipient_delimiter;
+	size_t local = (size_t)(authority->domain - authority->address) - 1;
+	char *before = str_printf("%.*s%sb-", (int)local, authority->address, delimiter);
+	char *after = str_printf("@%s", authority->domain);
+	const char *at = addresses && *delimiter ? strcasestr(addresses, before) : NULL;
+	bool found = false;
+
+	for (; at && !found; at = strcasestr(at + 1, before)) {
+		const char *id = at + strlen(before);
+		found =
+		    strlen(id) > OUTBOX_ID_CHARS && str_starts_case(id + OUTBOX_ID_CHARS, after);
+		for (size_t i = 0; found && i < OUTBOX_ID_CHARS; i++)
+			out[i] = (char)(id[i] >= 'a' && id[i] <= 'z' ? id[i] - 'a' + 'A' : id[i]);
+	}
+	out[found ? OUTBOX_ID_CHARS : 0] = '\0';
+	str_free(&before);
+	str_free(&after);
+	return found;
 }
 
 struct signed_text {

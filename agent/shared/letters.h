@@ -74,5 +74,7 @@ CHECKED enum err letters_card_part(
 /* The envelope sender of an outbox row (P6.1): authority+b-ID, the plain address, or "". malloc'ed.
  */
 char *letters_sender(const struct authority *authority, const char *outbox_id);
+/* The other way: the outbox id in the first address among these that letters_sender made; false if none is. */
+bool letters_sender_id(const struct authority *authority, const char *addresses, char out[27]);
 
 #endif

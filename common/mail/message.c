@@ -43,7 +43,7 @@ static void free_wiped(struct buf *b)
 void message_free(struct message *m)
 {
 	char **texts[] = { &m->from, &m->from_name, &m->subject, &m->message_id, &m->in_reply_to,
-		&m->report_message_id, &m->report_status };
+		&m->delivered_to, &m->report_message_id, &m->report_status };
 	struct buf *bufs[] = { &m->headers, &m->new_text, &m->quoted_text, &m->encrypted,
 		&m->signed_bytes, &m->signature };
 	/* A token may stand in any text, a secret key in any part. */
@@ -82,6 +82,8 @@ void message_pack(const struct message *m, struct buf *out)
 	wire_put_u8(out, m->null_sender);
 	wire_put_u8(out, m->bulk);
 	wire_put_u8(out, m->report);
+	wire_put_text(out, m->delivered_to);
+	wire_put_u8(out, (uint8_t)m->report_action);
 	wire_put_text(out, m->report_message_id);
 	wire_put_text(out, m->report_status);
 	wire_put_u8(out, m->truncated);
@@ -126,6 +128,13 @@ static void get_buf(struct wire *w, struct buf *out)
 	buf_add(out, b.data, b.len);
 }
 
+static enum report_action get_action(struct wire *w)
+{
+	uint8_t v = wire_u8(w);
+	w->bad |= v > REPORT_FAILED;
+	return w->bad ? REPORT_NONE : (enum report_action)v;
+}
+
 static void get_parts(struct wire *w, struct message *out)
 {
 	out->key_count = get_count(w, MESSAGE_KEYS_MAX);
@@ -157,6 +166,8 @@ static void get_message(struct wire *w, struct message *out)
 	out->null_sender = get_bool(w);
 	out->bulk = get_bool(w);
 	out->report = get_bool(w);
+	out->delivered_to = wire_text(w);
+	out->report_action = get_action(w);
 	out->report_message_id = wire_text(w);
 	out->report_status = wire_text(w);
 	out->truncated = get_bool(w);
@@ -240,7 +251,7 @@ static const char *broken_promise(const struct message *m)
 	if (!id_holds(m->message_id) || !id_holds(m->in_reply_to) ||
 	    !id_holds(m->report_message_id))
 		return "Message-ID";
-	if (!line_holds(m->report_status))
+	if (!line_holds(m->report_status) || !line_holds(m->delivered_to))
 		return "delivery status";
 	if (!text_holds(&m->new_text) || !text_holds(&m->quoted_text))
 		return "text";

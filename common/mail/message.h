@@ -31,6 +31,14 @@ struct
 #define MESSAGE_KEYS_MAX 16
 #define MESSAGE_ATTACHMENTS_MAX 64
 
+/* What a delivery report says of the mail it is about, the worst of several recipients. */
+enum report_action {
+	REPORT_NONE,  /* it is none */
+	REPORT_OTHER, /* delivered, relayed, expanded */
+	REPORT_DELAYED,
+	REPORT_FAILED
+};
+
 struct message {
 	/* headers */
 	size_t from_fields;    /* number of From fields */
@@ -44,6 +52,9 @@ struct message {
 	bool null_sender;      /* Return-Path: <> */
 	bool bulk;             /* List-* or Precedence bulk, list, junk */
 	bool report;           /* multipart/report, or message/delivery-status inside */
+	char *
+	    delivered_to; /* whom it came to, as its header says: addresses in one line, or NULL. Anybody can write anything there */
+	enum report_action report_action; /* RFC 3464; or a returned mail of the old kind */
 	char *
 	    report_message_id; /* Message-ID of the mail that a delivery report is about, or NULL */
 	char *report_status;   /* "5.1.1 user unknown", one line, or NULL */

@@ -130,37 +130,82 @@ static void returned_message_id(struct walk *w, const char *value)
 		w->out->report_message_id = message_id_read(value);
 }
 
-/* RFC 3464: "5.1.1 user unknown" from Status and Diagnostic-Code. */
+/* RFC 3464 2.3.3; where the field is missing the class of the status says it. */
+static enum report_action action_of(const char *action, const char *status)
+{
+	if (action == NULL && status != NULL)
+		action = *status == '5' ? "failed" : *status == '4' ? "delayed" : "";
+	if (action == NULL)
+		return REPORT_NONE;
+	if (str_starts_case(action, "failed"))
+		return REPORT_FAILED;
+	return str_starts_case(action, "delayed") ? REPORT_DELAYED : REPORT_OTHER;
+}
+
+/* "5.1.1 user unknown" from Status and Diagnostic-Code. */
+static char *status_line(const char *status, const char *diagnosis)
+{
+	const char *said = diagnosis ? strchr(diagnosis, ';') : NULL;
+	said = said ? said + 1 + strspn(said + 1, " ") : diagnosis;
+	char *line = str_printf(
+	    "%.20s%s%.400s", status ? status : "", status && said ? " " : "", said ? said : "");
+	char *clean = words_decode(line);
+	str_free(&line);
+	return clean;
+}
+
+/* One recipient's fields (RFC 3464 2.3); the worst recipient is what counts. */
+static void recipient_status(struct walk *w, struct bytes group)
+{
+	static const char *const names[] = { "Action", "Status", "Diagnostic-Code" };
+	char *values[3] = { NULL };
+	struct header_field field;
+	while (header_next(&group, &field))
+		for (size_t i = 0; i < 3; i++)
+			if (header_is(&field, names[i]) && values[i] == NULL)
+				values[i] = header_unfold(field.value);
+	enum report_action action = action_of(values[0], values[1]);
+	if (action > w->out->report_action) {
+		w->out->report_action = action;
+		str_free(&w->out->report_status);
+		if (values[1] != NULL || values[2] != NULL)
+			w->out->report_status = status_line(values[1], values[2]);
+	}
+	for (size_t i = 0; i < 3; i++)
+		str_free(&values[i]);
+}
+
+/* RFC 3464 2.1: groups of fields, with an empty line between; the first is about the mail as a whole and has no action. */
 static void delivery_status(struct walk *w, struct bytes data)
 {
-	struct header_field field;
-	char *status = NULL, *diagnosis = NULL;
-	while (header_next(&data, &field)) {
-		if (header_is(&field, "Status") && status == NULL)
-			status = header_unfold(field.value);
-		else if (header_is(&field, "Diagnostic-Code") && diagnosis == NULL)
-			diagnosis = header_unfold(field.value);
-	}
-	if (status != NULL) {
-		const char *said = diagnosis ? strchr(diagnosis, ';') : NULL;
-		char *line = str_printf(
-		    "%.20s %.400s", status, said ? said + 1 + strspn(said + 1, " ") : "");
-		w->out->report_status = words_decode(line);
-		str_free(&line);
-	}
-	str_free(&status);
-	str_free(&diagnosis);
+	struct bytes line;
+	const uint8_t *begin = data.data;
+	while (bytes_line(&data, &line))
+		if (bytes_blank(line)) {
+			recipient_status(w, bytes_of(begin, (size_t)(line.data - begin)));
+			begin = data.data;
+		}
+	recipient_status(w, bytes_of(begin, (size_t)(data.data - begin)));
+}
+
+/* What the header alone made of it no longer counts. */
+static void report_begin(struct walk *w)
+{
+	if (!w->out->report)
+		w->out->report_action = REPORT_NONE;
+	w->out->report = true;
 }
 
 static void report_leaf(struct walk *w, const struct leaf *leaf, struct bytes data)
 {
 	if (w->forwarded > 0)
 		return;
-	if (str_equal(leaf->type, "message/delivery-status")) {
-		w->out->report = true;
-		if (w->out->report_status == NULL)
-			delivery_status(w, data);
-	} else if (str_equal(leaf->type, "text/rfc822-headers")) {
+	if (str_equal(leaf->type, "message/delivery-status") ||
+	    str_equal(leaf->type, "message/global-delivery-status")) {
+		report_begin(w);
+		delivery_status(w, data);
+	} else if (str_equal(leaf->type, "text/rfc822-headers") ||
+		   str_equal(leaf->type, "message/global-headers")) {
 		struct header_field field;
 		while (header_next(&data, &field))
 			if (header_is(&field, "Message-ID")) {
@@ -348,7 +393,7 @@ static CHECKED enum err walk_multiple(struct walk *w, struct mailmime *node, uns
 {
 	const char *subtype = node->mm_content_type ? node->mm_content_type->ct_subtype : NULL;
 	if (str_equal_case(subtype, "report") && w->forwarded == 0)
-		w->out->report = true;
+		report_begin(w);
 	if (str_equal_case(subtype, "signed"))
 		take_signed_part(w, node, depth);
 	if (str_equal_case(subtype, "alternative"))

@@ -8,6 +8,8 @@
 #include "base/encode.h"
 #include "text/address.h"
 
+#define DELIVERED_TO_BYTES_MAX 4096
+
 static void mailbox_read(const struct mailimf_mailbox *box, struct message *out)
 {
 	out->from_addresses++;
@@ -156,10 +158,52 @@ static enum err autocrypt_take(struct bytes block, struct message *out)
 	return err;
 }
 
+/* Mail systems that write no RFC 3464: qmail, old ones of all kinds. What they say to people is all there is. */
+static bool is_returned(const struct message *out, bool failed_recipients)
+{
+	return failed_recipients || str_starts_case(out->from ? out->from : "", "mailer-daemon@") ||
+	       str_starts_case(out->from ? out->from : "", "postmaster@");
+}
+
+static bool is_warning(const char *subject)
+{
+	return str_starts_case(subject, "warning") || strcasestr(subject, "delay") != NULL;
+}
+
+/* What the body says, if it is a report, is better; parse.c looks for that. */
+static void returned_read(struct message *out, bool failed_recipients)
+{
+	if (is_returned(out, failed_recipients))
+		out->report_action = is_warning(out->subject) ? REPORT_DELAYED : REPORT_FAILED;
+}
+
+/* Where mail systems write the envelope recipient; To has it in a returned mail. */
+static void delivered_to_add(const char *value, struct buf *out)
+{
+	char *line = words_decode(value);
+
+	if (out->len + strlen(line) < DELIVERED_TO_BYTES_MAX)
+		buf_addf(out, "%s%s", out->len > 0 ? ", " : "", line);
+	str_free(&line);
+}
+
+static bool names_recipient(const struct header_field *field)
+{
+	static const char *const names[] = { "Delivered-To", "X-Original-To", "Envelope-To",
+		"X-Envelope-To", "X-Delivered-To", "To", NULL };
+
+	for (const char *const *name = names; *name != NULL; name++)
+		if (header_is(field, *name))
+			return true;
+	return false;
+}
+
 enum err sender_read(struct bytes block, struct message *out)
 {
 	struct bytes rest = block;
 	struct header_field field;
+	struct buf delivered_to = BUF_INIT;
+	bool failed_recipients = false;
 	size_t message_ids = 0;
 	while (header_next(&rest, &field)) {
 		char *value = header_unfold(field.value);
@@ -173,14 +217,20 @@ enum err sender_read(struct bytes block, struct message *out)
 			out->message_id = message_id_read(value);
 		} else if (header_is(&field, "In-Reply-To") && out->in_reply_to == NULL) {
 			out->in_reply_to = message_id_read(value);
+		} else if (names_recipient(&field)) {
+			delivered_to_add(value, &delivered_to);
 		}
+		failed_recipients |= header_is(&field, "X-Failed-Recipients");
 		str_free(&value);
 	}
 	if (message_ids > 1)
 		str_free(&out->message_id);
 	if (out->subject == NULL)
 		out->subject = str_dup("");
+	if (delivered_to.len > 0)
+		out->delivered_to = buf_take_text(&delivered_to);
 	from_settle(out);
+	returned_read(out, failed_recipients);
 	buf_add(&out->headers, block.data, block.len);
 	return autocrypt_take(block, out);
 }

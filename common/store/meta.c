@@ -65,6 +65,7 @@ enum err store_count(struct store *store, int64_t now, int64_t grace_seconds, in
 	    "SELECT (SELECT count(*) FROM token WHERE closed = 0 AND expires > ?),"
 	    " (SELECT count(*) FROM outbox WHERE sent = 0 AND failed = 0),"
 	    " (SELECT count(*) FROM outbox WHERE failed > 0),"
+	    " (SELECT count(*) FROM outbox WHERE bounced > 0),"
 	    " (SELECT min(created) FROM outbox WHERE sent = 0 AND failed = 0),"
 	    " (SELECT count(*) FROM quarantine), (SELECT count(*) FROM deposit),"
 	    " (SELECT count(DISTINCT token) FROM release)";
@@ -77,6 +78,7 @@ enum err store_count(struct store *store, int64_t now, int64_t grace_seconds, in
 		out->tokens_outstanding = query_int(&q);
 		out->outbox_waiting = query_int(&q);
 		out->outbox_failed = query_int(&q);
+		out->outbox_bounced = query_int(&q);
 		out->outbox_oldest = query_int(&q);
 		out->quarantined = query_int(&q);
 		out->deposits = query_int(&q);

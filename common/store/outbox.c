@@ -11,8 +11,7 @@
 #define WAITING "sent = 0 AND failed = 0"
 
 static const char seal[] = SEAL("outbox", COLUMNS, "number");
-static const char *const kinds[] = { "reply", "repeat", "refusal", "notice", "alarm",
-	"reminder" };
+static const char *const kinds[] = { "reply", "repeat", "refusal", "notice", "alarm", "reminder" };
 
 void outbox_id_make(char out[27])
 {
@@ -178,13 +177,14 @@ enum err outbox_claim(struct store *store, int64_t now, int64_t lease_seconds,
     struct outbox_row **out, int64_t *next_due_out)
 {
 	char *damage = NULL;
+	bool own = false;
 	enum err e;
 
 	*out = NULL;
 	*next_due_out = 0;
-	if ((e = store_begin(store)))
+	if ((e = own_begin(store, &own)))
 		return e;
-	e = own_end(store, true, take(store, now, now + lease_seconds, out, next_due_out, &damage));
+	e = own_end(store, own, take(store, now, now + lease_seconds, out, next_due_out, &damage));
 	if (!e && damage)
 		e = err_fail(ERR_DATA, "%s", damage);
 	if (e)
@@ -277,23 +277,38 @@ static enum err change_all(struct store *store, struct query *q, const char *sql
 	return numbers_end(&numbers, e);
 }
 
-enum err outbox_bounced(
-    struct store *store, const char *message_id, int64_t now, const char *why, bool *found_out)
+enum err outbox_bounced(struct store *store, const char *id, int64_t now, const char *why)
 {
-	static const char sql[] = "UPDATE outbox SET bounced = ?, last_error = ? WHERE number = ?";
-	struct query q;
-	size_t count = 0;
-	bool own = false;
+	return change_by_id(
+	    store, "UPDATE outbox SET bounced = ?, last_error = ? WHERE number = ?", id, now, why);
+}
+
+enum err outbox_return(struct store *store, const char *id, int64_t now, const char *why)
+{
+	return change_by_id(store,
+	    "UPDATE outbox SET due = ?, attempts = max(attempts - 1, 0), last_error = ? WHERE number = ?",
+	    id, now, why);
+}
+
+enum err outbox_find(struct store *store, const char *id_or_null, const char *message_id_or_null,
+    struct outbox_row **out)
+{
+	static const char sql[] = "SELECT number FROM outbox WHERE id = ?1 OR message_id = ?2"
+				  " ORDER BY id = ?1 DESC, number LIMIT 1";
+	struct query q = query_open(store, sql);
+	int64_t number = 0;
 	enum err e;
 
-	*found_out = false;
-	if ((e = own_begin(store, &own)))
+	*out = NULL;
+	query_put_text(&q, id_or_null);
+	query_put_text(&q, message_id_or_null);
+	if ((e = one_number(&q, &number)) || !number || (e = by_number(store, number, out)))
 		return e;
-	q = query_open(store, "SELECT number FROM outbox WHERE message_id = ?");
-	query_put_text(&q, message_id);
-	e = own_end(store, own, change_all(store, &q, sql, now, why, &count));
-	*found_out = !e && count > 0;
-	return e;
+	if (*out && (str_equal((*out)->id, id_or_null) ||
+			str_equal((*out)->message_id, message_id_or_null)))
+		return ERR_OK;
+	outbox_row_free(out);
+	return store_misled(store);
 }
 
 enum err outbox_hurry(struct store *store, const char *id_or_null, int64_t now, int64_t *count_out)

@@ -12,30 +12,64 @@ static enum err run_for_mail(struct store *store, const char *sql, const uint8_t
 	return query_run(&q);
 }
 
-static enum err count_attempt(
-    struct store *store, const uint8_t mail_hash[32], int64_t now, int64_t *attempts_out)
+static enum err count_attempt(struct store *store, const uint8_t mail_hash[32], int64_t now,
+    int64_t *attempts_out, int64_t *outcome_out)
 {
 	static const char sql[] =
 	    "INSERT INTO attempt (mail, count, last) VALUES (?, 1, ?) ON CONFLICT (mail) DO "
-	    "UPDATE SET count = count + 1, last = excluded.last RETURNING count";
+	    "UPDATE SET count = count + (outcome IS NULL), last = excluded.last "
+	    "RETURNING count, coalesce(outcome, -1)";
 	struct query q = query_open(store, sql);
 
 	query_put_bytes(&q, bytes_of(mail_hash, 32));
 	query_put_int(&q, now);
-	if (query_row(&q))
+	if (query_row(&q)) {
 		*attempts_out = query_int(&q);
+		*outcome_out = query_int(&q);
+	}
 	return query_run(&q);
 }
 
-enum err attempt_begin(
-    struct store *store, const uint8_t mail_hash[32], int64_t now, int64_t *attempts_out)
+enum err attempt_begin(struct store *store, const uint8_t mail_hash[32], int64_t now,
+    int64_t *attempts_out, int64_t *outcome_out)
 {
 	enum err e;
 
 	*attempts_out = 0;
+	*outcome_out = -1;
 	if ((e = store_begin(store)))
 		return e;
-	return own_end(store, true, count_attempt(store, mail_hash, now, attempts_out));
+	return own_end(
+	    store, true, count_attempt(store, mail_hash, now, attempts_out, outcome_out));
+}
+
+static enum err read_outcome(struct store *store, const uint8_t mail_hash[32], int64_t *outcome_out)
+{
+	struct query q = query_open(store, "SELECT outcome FROM attempt WHERE mail = ?");
+
+	query_put_bytes(&q, bytes_of(mail_hash, 32));
+	if (query_row(&q))
+		*outcome_out = query_int(&q);
+	return query_end(&q);
+}
+
+enum err attempt_end(struct store *store, const uint8_t mail_hash[32], int64_t now, int64_t outcome,
+    int64_t *earlier_out)
+{
+	static const char sql[] =
+	    "INSERT INTO attempt (mail, count, last, outcome) VALUES (?, 0, ?, ?) ON CONFLICT (mail)"
+	    " DO UPDATE SET count = 0, last = excluded.last, outcome = excluded.outcome WHERE outcome IS NULL"
+	    " RETURNING 1";
+	struct query q = query_open(store, sql);
+	enum err e;
+
+	*earlier_out = -1;
+	query_put_bytes(&q, bytes_of(mail_hash, 32));
+	query_put_int(&q, now);
+	query_put_int(&q, outcome);
+	bool written = query_row(&q);
+	e = query_run(&q);
+	return e || written ? e : read_outcome(store, mail_hash, earlier_out);
 }
 
 enum err attempt_forget(struct store *store, const uint8_t mail_hash[32])

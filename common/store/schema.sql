@@ -169,11 +169,13 @@ CREATE INDEX outbox_waiting ON outbox (due, number) WHERE sent = 0 AND failed = 
 CREATE INDEX outbox_message_id ON outbox (message_id);
 CREATE INDEX outbox_created ON outbox (kind, created);
 
--- How often the work at a mail was begun and not ended (I9), by the SHA-256 of the mail.
+-- How often the work at a mail was begun and not ended (I9), by a SHA-256 of the mail and where it lies. Once ended, its outcome: a mail that
+-- could not be put away after that is offered again, and nothing happens twice (I17).
 CREATE TABLE attempt (
 	mail BLOB NOT NULL PRIMARY KEY CHECK (length(mail) = 32),
 	count INTEGER NOT NULL CHECK (count >= 0),
-	last INTEGER NOT NULL CHECK (last > 0)
+	last INTEGER NOT NULL CHECK (last > 0),
+	outcome INTEGER CHECK (outcome BETWEEN 0 AND 255)
 ) STRICT, WITHOUT ROWID;
 
 -- When something was done last that is done only once in a while.

@@ -49,7 +49,7 @@ struct store_counts {
 	int64_t keysets[KEYSET_STATES];
 	int64_t expiring; /* confirmed keysets whose certification ends within `soon_seconds` */
 	int64_t publish_due;
-	int64_t outbox_waiting, outbox_failed;
+	int64_t outbox_waiting, outbox_failed, outbox_bounced;
 	int64_t outbox_oldest; /* when the oldest waiting mail was made; 0: none waits */
 	int64_t quarantined;
 	int64_t deposits;
@@ -278,7 +278,7 @@ CHECKED enum err outbox_has(struct store *store, enum outbox_kind kind, const ch
     const char *recipient, bool *out);
 CHECKED enum err outbox_insert(struct store *store, const struct outbox_row *row); /* writes */
 /*
- * Own transaction. Takes the oldest that is due for lease_seconds: its due moves on, so a lost sender
+ * Own transaction, or part of the one begun. Takes the oldest that is due for lease_seconds: its due moves on, so a lost sender
  * is covered, and attempts grows. *out NULL: none; then *next_due_out is when, or 0. ERR_DATA: that row
  * is damaged and is left alone for a lease, so that the others get their turn.
  */
@@ -291,8 +291,12 @@ CHECKED enum err outbox_by_id(struct store *store, const char *id, struct outbox
 CHECKED enum err outbox_sent(struct store *store, const char *id, int64_t now);
 CHECKED enum err outbox_retry(struct store *store, const char *id, int64_t due, const char *error);
 CHECKED enum err outbox_failed(struct store *store, const char *id, int64_t now, const char *error);
-CHECKED enum err outbox_bounced(
-    struct store *store, const char *message_id, int64_t now, const char *why, bool *found_out);
+CHECKED enum err outbox_bounced(struct store *store, const char *id, int64_t now, const char *why);
+/* Claimed in vain, by no fault of the mail: due at once again, and the attempt does not count. */
+CHECKED enum err outbox_return(struct store *store, const char *id, int64_t now, const char *why);
+/* What a delivery report is about: by the id, else by the Message-ID; either may be NULL. *out NULL: nothing of ours. */
+CHECKED enum err outbox_find(struct store *store, const char *id_or_null,
+    const char *message_id_or_null, struct outbox_row **out);
 /* `outbox retry`: NULL is all that wait and all that failed. ERR_NOUSER if unknown. */
 CHECKED enum err outbox_hurry(
     struct store *store, const char *id_or_null, int64_t now, int64_t *count_out);
@@ -307,12 +311,17 @@ void outbox_row_free(struct outbox_row **row);
 /* ---- attempts, seen mails, quarantine ---- */
 /*
  * Own transaction, before the work starts: counts an attempt at the mail with this SHA-256;
- * *attempts_out includes it.
+ * *attempts_out includes it. *outcome_out is what attempt_end wrote: then nothing is to be done; -1: none.
  */
-CHECKED enum err attempt_begin(
-    struct store *store, const uint8_t mail_hash[32], int64_t now, int64_t *attempts_out);
-CHECKED enum err attempt_forget(
-    struct store *store, const uint8_t mail_hash[32]); /* writes: with the outcome */
+CHECKED enum err attempt_begin(struct store *store, const uint8_t mail_hash[32], int64_t now,
+    int64_t *attempts_out, int64_t *outcome_out);
+/*
+ * Writes: the outcome (0 to 255), with everything that the mail causes. *earlier_out is the one that another
+ * worker wrote first: then nothing was written, and nothing may be; else -1.
+ */
+CHECKED enum err attempt_end(struct store *store, const uint8_t mail_hash[32], int64_t now,
+    int64_t outcome, int64_t *earlier_out);
+CHECKED enum err attempt_forget(struct store *store, const uint8_t mail_hash[32]); /* writes */
 CHECKED enum err attempt_excuse(struct store *store,
     const uint8_t mail_hash[32]); /* own transaction: a deferral that was not the mail's fault */
 /*

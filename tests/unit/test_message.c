@@ -102,6 +102,7 @@ static bool has_attachment(const struct message *m, const char *type_and_name)
 
 static bool expectation_holds(const struct message *m, const char *key, const char *value)
 {
+	static const char *const actions[] = { "none", "other", "delayed", "failed" };
 	struct seen s;
 	see(m, &s);
 	const struct {
@@ -112,6 +113,8 @@ static bool expectation_holds(const struct message *m, const char *key, const ch
 		{ "in-reply-to", m->in_reply_to ? m->in_reply_to : "none" },
 		{ "report-message-id", m->report_message_id ? m->report_message_id : "none" },
 		{ "report-status", m->report_status ? m->report_status : "none" },
+		{ "report-action", actions[m->report_action] },
+		{ "delivered-to", m->delivered_to ? m->delivered_to : "none" },
 		{ "token", s.token }, { "keys", s.keys }, { "encrypted", s.encrypted },
 		{ "signed", s.sign }, { "attachments", s.count }, { "flags", s.flags },
 		{ "from-fields", s.fields }, { "from-addresses", s.addresses } };
@@ -564,12 +567,18 @@ static void spoil(struct message *m, int how)
 	case 21:
 		m->keys[0].origin = (enum key_origin)3;
 		break;
+	case 22:
+		replace(&m->delivered_to, "a@example.org\nb");
+		break;
+	case 23:
+		m->report_action = (enum report_action)(REPORT_FAILED + 1);
+		break;
 	default:
 		break;
 	}
 }
 
-#define SPOILS 22
+#define SPOILS 24
 
 static void test_unpack_checks_promises(void **state)
 {

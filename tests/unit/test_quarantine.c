@@ -5,35 +5,63 @@ static const uint8_t mail_a[32] = { 1 }, mail_b[32] = { 2 };
 static void attempts_are_counted_by_mail(void **state)
 {
 	struct place *place = *state;
-	int64_t n;
+	int64_t n, outcome;
 
 	for (int i = 1; i <= 3; i++) {
-		assert_fine(attempt_begin(place->store, mail_a, NOW, &n));
+		assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
 		assert_int_equal(n, i);
 		reopen(place); /* as after a crash in the middle of the work */
 	}
-	assert_fine(attempt_begin(place->store, mail_b, NOW, &n));
+	assert_fine(attempt_begin(place->store, mail_b, NOW, &n, &outcome));
 	assert_int_equal(n, 1);
 	assert_fine(attempt_excuse(place->store, mail_a));
-	assert_fine(attempt_begin(place->store, mail_a, NOW, &n));
+	assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
 	assert_int_equal(n, 3);
 	assert_written(place->store, attempt_forget(place->store, mail_a));
-	assert_fine(attempt_begin(place->store, mail_a, NOW, &n));
+	assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
 	assert_int_equal(n, 1);
 	for (int i = 0; i < 3; i++)
 		assert_fine(attempt_excuse(place->store, mail_b));
-	assert_fine(attempt_begin(place->store, mail_b, NOW, &n));
+	assert_fine(attempt_begin(place->store, mail_b, NOW, &n, &outcome));
 	assert_int_equal(n, 1);
+}
+
+/* I17: what was offered again after its outcome is not worked on again, nor by two at once. */
+static void an_outcome_is_kept(void **state)
+{
+	struct place *place = *state;
+	int64_t n, outcome, earlier;
+
+	assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
+	assert_int_equal(outcome, -1);
+	assert_fine(store_begin(place->store));
+	assert_fine(attempt_end(place->store, mail_a, NOW, 2, &earlier));
+	store_rollback(place->store);
+	assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
+	assert_int_equal(n, 2);
+	assert_int_equal(outcome, -1);
+	assert_written(place->store, attempt_end(place->store, mail_a, NOW, 2, &earlier));
+	assert_int_equal(earlier, -1);
+	reopen(place);
+	assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
+	assert_int_equal(n, 0);
+	assert_int_equal(outcome, 2);
+	assert_written(place->store, attempt_end(place->store, mail_a, NOW, 1, &earlier));
+	assert_int_equal(earlier, 2);
+	assert_written(place->store, attempt_end(place->store, mail_b, NOW, 0, &earlier));
+	assert_int_equal(earlier, -1); /* never begun: an attempt that was forgotten meanwhile */
+	assert_fine(attempt_begin(place->store, mail_b, NOW, &n, &outcome));
+	assert_int_equal(outcome, 0);
 }
 
 /* An attempt must be durable before the work, so it can't be part of anything. */
 static void attempt_is_a_transaction_of_its_own(void **state)
 {
 	struct place *place = *state;
-	int64_t n;
+	int64_t n, outcome;
 
 	assert_fine(store_begin(place->store));
-	assert_fault(attempt_begin(place->store, mail_a, NOW, &n), ERR_SOFTWARE);
+	assert_fault(attempt_begin(place->store, mail_a, NOW, &n, &outcome), ERR_SOFTWARE);
 	assert_fault(attempt_excuse(place->store, mail_a), ERR_SOFTWARE);
 	store_rollback(place->store);
 }
@@ -43,7 +71,7 @@ static void attempts_of_many_processes(void **state)
 	enum { PROCESSES = 4, EACH = 15 };
 	struct place *place = *state;
 	pid_t pids[PROCESSES];
-	int64_t n;
+	int64_t n, outcome;
 
 	store_close(&place->store);
 	for (int i = 0; i < PROCESSES; i++) {
@@ -53,7 +81,7 @@ static void attempts_of_many_processes(void **state)
 		if (store_open(place->path, 30, &store))
 			_exit(1);
 		for (int k = 0; k < EACH; k++) {
-			if (attempt_begin(store, mail_a, NOW, &n))
+			if (attempt_begin(store, mail_a, NOW, &n, &outcome))
 				_exit(2);
 		}
 		store_close(&store);
@@ -62,7 +90,7 @@ static void attempts_of_many_processes(void **state)
 	for (int i = 0; i < PROCESSES; i++)
 		assert_int_equal(reap(pids[i]), 0);
 	assert_fine(store_open(place->path, 10, &place->store));
-	assert_fine(attempt_begin(place->store, mail_a, NOW, &n));
+	assert_fine(attempt_begin(place->store, mail_a, NOW, &n, &outcome));
 	assert_int_equal(n, PROCESSES * EACH + 1);
 }
 
@@ -190,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_place(attempts_are_counted_by_mail),
+		in_place(an_outcome_is_kept),
 		in_place(attempt_is_a_transaction_of_its_own),
 		in_place(attempts_of_many_processes),
 		in_place(marks),

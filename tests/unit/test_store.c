@@ -277,6 +277,12 @@ static enum err try_attempt_forget(struct store *s)
 {
 	return attempt_forget(s, (const uint8_t[32]){ 1 });
 }
+static enum err try_attempt_end(struct store *s)
+{
+	int64_t earlier;
+
+	return attempt_end(s, (const uint8_t[32]){ 1 }, NOW, 0, &earlier);
+}
 static enum err try_mark(struct store *s)
 {
 	bool first;
@@ -312,8 +318,8 @@ static enum err try_person_erase(struct store *s)
 static enum err (*const writers[])(struct store *) = { try_set, try_prune, try_token_insert,
 	try_token_supersede, try_token_use, try_token_void, try_keyset_insert, try_keyset_supersede,
 	try_keyset_confirm, try_keyset_published, try_keyset_prefer, try_outbox_insert,
-	try_attempt_forget, try_mark, try_counter, try_quarantine_insert, try_quarantine_drop,
-	try_audit, try_person_erase };
+	try_attempt_forget, try_attempt_end, try_mark, try_counter, try_quarantine_insert,
+	try_quarantine_drop, try_audit, try_person_erase };
 
 static void nothing_is_written_outside_a_transaction(void **state)
 {
@@ -681,7 +687,12 @@ static void counts(void **state)
 	assert_int_equal(c.expiring, 1);
 	assert_int_equal(c.outbox_waiting, 0);
 	assert_int_equal(c.outbox_failed, 1);
+	assert_int_equal(c.outbox_bounced, 0);
 	assert_int_equal(c.outbox_oldest, 0);
+
+	assert_fine(outbox_bounced(store, "00000000000000000000000001", NOW, "no"));
+	assert_fine(store_count(store, NOW, DAY, 30 * DAY, &c));
+	assert_int_equal(c.outbox_bounced, 1);
 
 	assert_fine(store_count(store, NOW + 366 * DAY, 10 * DAY, 30 * DAY, &c));
 	assert_int_equal(c.keysets[KEYSET_GRACE], 1);
@@ -696,11 +707,11 @@ static void prunes_what_is_old(void **state)
 	    "(SELECT count(*) FROM mark)";
 	struct place *place = *state;
 	struct store *store = place->store;
-	int64_t n;
+	int64_t n, outcome;
 
 	assert_written(store, try_outbox_insert(store));
 	assert_written(store, try_mark(store));
-	assert_fine(attempt_begin(store, (const uint8_t[32]){ 1 }, NOW, &n));
+	assert_fine(attempt_begin(store, (const uint8_t[32]){ 1 }, NOW, &n, &outcome));
 	assert_written(store, store_prune(store, NOW + 90 * DAY - 1));
 	assert_int_equal(peek(place, rows), 111);
 	assert_written(store, store_prune(store, NOW + 90 * DAY));
