@@ -49,7 +49,9 @@ enum keyset_event {
 	KEYSET_EVENT_RECOVER,         /* enrollment with a recovery token (any name) */
 	KEYSET_EVENT_REPEAT,          /* the request that made it comes again (P5.3) */
 	KEYSET_EVENT_CONFIRM,         /* the nonce comes back (P5.4) */
-	KEYSET_EVENT_RENEW,           /* a renewal signed by its key */
+	KEYSET_EVENT_RENEW,           /* a renewal signed by its key (P3.7) */
+	KEYSET_EVENT_RENEW_REPEAT,    /* the same renewal comes again (P4.5) */
+	KEYSET_EVENT_RENEW_CONFIRM,   /* the nonce of its renewal comes back (P5.4) */
 	KEYSET_EVENT_REVOKE,          /* countersignctl revoke */
 	KEYSET_EVENT_SELF_REVOKE,     /* the user's own revocation (P3.8) */
 	KEYSET_EVENT_CERTIFIED_UNTIL, /* the certification ends */
