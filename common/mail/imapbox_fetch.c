@@ -137,18 +137,20 @@ static size_t asked_for(const struct imapbox *box, const struct imapbox_ahead *m
 	return !mail->sized || mail->size > box->ahead_most ? box->ahead_most : mail->size;
 }
 
-/* Keeps of the plan what fits; the first in any case. */
+/* Keeps of the plan what fits, and has not vanished; the first in any case. */
 static void narrow(struct imapbox *box)
 {
 	size_t total = 0, kept = 0;
 
 	for (size_t i = 0; i < box->ahead_count; i++) {
-		total += asked_for(box, &box->ahead[i]);
+		const struct imapbox_ahead *mail = &box->ahead[i];
+		if (i == 0 || mail->sized)
+			total += asked_for(box, mail);
 		if (i > 0 && total > AHEAD_BYTES)
 			break;
-		if (i == 0 || box->ahead[i].sized) /* else it has vanished */
-			box->ahead[kept++] = box->ahead[i];
-		box->ahead_up_to = box->ahead[i].uid;
+		box->ahead_up_to = mail->uid;
+		if (i == 0 || mail->sized)
+			box->ahead[kept++] = *mail;
 	}
 	box->ahead_count = kept;
 }

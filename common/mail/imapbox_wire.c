@@ -130,11 +130,12 @@ static bool is_status(struct bytes word)
 /* The next word of a line; advances *rest past the blank behind it. */
 static struct bytes take_word(struct bytes *rest)
 {
-	const uint8_t *blank = memchr(rest->data, ' ', rest->len);
+	const uint8_t *blank = rest->len > 0 ? memchr(rest->data, ' ', rest->len) : NULL;
 	struct bytes word = bytes_of(rest->data, blank ? (size_t)(blank - rest->data) : rest->len);
 	size_t step = word.len + (blank ? 1 : 0);
 
-	*rest = bytes_of(rest->data + step, rest->len - step);
+	if (step > 0)
+		*rest = bytes_of(rest->data + step, rest->len - step);
 	return word;
 }
 
@@ -266,7 +267,8 @@ enum err imapbox_put(struct imapbox *box, struct bytes text)
 	return put ? ERR_OK : broken(box);
 }
 
-static enum err send_formatted(struct imapbox *box, size_t bytes, const char *format, va_list ap)
+static enum err PRINTF_LIKE(3, 0)
+    send_formatted(struct imapbox *box, size_t bytes, const char *format, va_list ap)
 {
 	struct buf line = BUF_SECRET;
 	enum err err = imapbox_connected(box);
