@@ -9,6 +9,7 @@
 #include "mail/mailbox.h"
 #include "mail/submit.h"
 #include "shared/authority.h"
+#include "text/utf8.h"
 
 static int first_fault;
 
@@ -19,7 +20,9 @@ static void say(const char *what, const char *which, enum err rc)
 		printf("ok      %s%s%s\n", what, which ? " " : "", which ? which : "");
 		return;
 	}
-	printf("failed  %s%s%s: %s\n", what, which ? " " : "", which ? which : "", err_text());
+	char *why = utf8_printable(err_text(), false); /* a server's words may be in it */
+	printf("failed  %s%s%s: %s\n", what, which ? " " : "", which ? which : "", why);
+	str_free(&why);
 	if (!first_fault)
 		first_fault = err_exit_status(rc);
 }
@@ -43,14 +46,39 @@ static void check_administrators(const struct conf *conf)
 		    "warning nobody hears of quarantine and alarms: notify administrators is empty\n");
 }
 
+/* What an operator should know of a server that works. */
+static void print_notes(const char *which, const struct buf *notes)
+{
+	struct bytes rest = buf_bytes(notes), line;
+
+	while (bytes_line(&rest, &line)) {
+		char *raw = str_ndup((const char *)line.data, line.len);
+		char *text = utf8_printable(raw, false);
+		printf("note    %s: %s\n", which, text);
+		str_free(&text);
+		str_free(&raw);
+	}
+}
+
+static void check_mailbox(const struct conf_mailbox *m)
+{
+	struct mailbox *box = NULL;
+	struct buf notes = BUF_INIT;
+	enum err rc = mailbox_open(m, &box);
+
+	if (rc == ERR_OK)
+		rc = mailbox_check(box, &notes);
+	say("mailbox", m->server.url, rc);
+	if (rc == ERR_OK)
+		print_notes(m->server.url, &notes);
+	buf_free(&notes);
+	mailbox_close(&box);
+}
+
 static void check_mailboxes(const struct conf *conf)
 {
-	for (size_t i = 0; i < conf->mailbox_count; i++) {
-		const struct conf_mailbox *m = &conf->mailbox[i];
-		struct mailbox *box = NULL;
-		say("mailbox", m->server.url, mailbox_open(m, &box));
-		mailbox_close(&box);
-	}
+	for (size_t i = 0; i < conf->mailbox_count; i++)
+		check_mailbox(&conf->mailbox[i]);
 	if (conf->mailbox_count == 0)
 		say("mailbox", NULL, err_fail(ERR_CONFIG, "none is configured"));
 }
