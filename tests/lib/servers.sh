@@ -298,3 +298,30 @@ post() {
 with smtplib.SMTP("127.0.0.1", int(sys.argv[1])) as s:
     s.sendmail(sys.argv[2], sys.argv[3:], sys.stdin.buffer.read())' "$smtp_port" "$@"
 }
+
+# ---- what servers don't do ----
+# fake_start NAME imap|smtp WORDS: a server that is told how to behave, on port ${NAME}_port; see fake_server.py. fake_is NAME WORDS: now like this.
+fake_is() {
+    mkdir -p "$S/$1"
+    echo "$2" >"$S/$1/control.new" && mv "$S/$1/control.new" "$S/$1/control"
+}
+fake_start() {
+    local -n port=${1}_port
+    port=$(free_ports 1)
+    [ -e "$S/ca/ca.pem" ] || ca_make "$S/ca"
+    fake_is "$1" "$3"
+    in_background "$top/tests/lib/fake_server.py" "$port" "$2" "$S/$1"
+    await 5 listens "$port"
+}
+listens() { { exec 8<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null && exec 8>&-; }
+heard() { cat "$S/$1/heard" 2>/dev/null; }
+# proxy_start NAME TARGET: a proxy before that port, on ${NAME}_port; proxy_is NAME WORDS: see proxy.py.
+proxy_is() { echo "$2" >"$S/$1.new" && mv "$S/$1.new" "$S/$1.proxy"; }
+proxy_start() {
+    local -n port=${1}_port
+    port=$(free_ports 1)
+    proxy_is "$1" pass
+    in_background "$top/tests/lib/proxy.py" "$port" "$2" "$S/$1.proxy"
+    await 5 listens "$port"
+}
+proxy_count() { cat "$S/$1.proxy.count" 2>/dev/null || echo 0; }
