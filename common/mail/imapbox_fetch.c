@@ -186,20 +186,20 @@ static enum err read_bodies(struct imapbox *box)
 
 /* ---- one mail ---- */
 
-static enum err read_planned(struct imapbox *box)
+static enum err read_range(struct imapbox *box)
 {
-	enum err err = ERR_OK;
+	enum err err = read_sizes(box);
 
-	if (box->ahead_count > 1) {
-		err = read_sizes(box);
-		if (err == ERR_UNAVAILABLE)
-			return err;
-		narrow(box);
-	}
+	if (err)
+		return err;
+	narrow(box);
 	return read_bodies(box);
 }
 
-/* The connection broke over this, and is made again, unless that has happened too often. Keeps the sentence. */
+/*
+ * The connection broke over this, and is made again, unless that has happened too often: ERR_UNAVAILABLE. Otherwise keeps the sentence. ERR_NOINPUT when
+ * the folder is another one now.
+ */
 static enum err repair(struct imapbox *box)
 {
 	uint32_t validity = box->validity;
@@ -209,14 +209,13 @@ static enum err repair(struct imapbox *box)
 	box->repairs++;
 	box->one_by_one = true;
 	char *why = str_dup(err_text());
-	enum err err = imapbox_connect(box);
+	enum err err = imapbox_connect(box) ? ERR_UNAVAILABLE : ERR_OK;
 	if (!err && box->validity != validity)
-		err = imapbox_lose(
-		    box, err_fail(ERR_UNAVAILABLE, "the folder was replaced by another"));
+		err = err_fail(ERR_NOINPUT, "the mail is gone: its folder was replaced by another");
 	else if (!err)
 		err = err_fail(ERR_OK, "%s", why);
 	str_free(&why);
-	return err ? ERR_UNAVAILABLE : ERR_OK;
+	return err;
 }
 
 /* A mail that was read goes from our hands: it is asked for once. */
@@ -247,21 +246,32 @@ static enum err missing(struct imapbox *box, uint32_t uid, enum err answered)
 	return err_fail(ERR_NOINPUT, "the mail is gone");
 }
 
-static enum err read_one(struct imapbox *box, uint32_t uid)
+static enum err read_alone(struct imapbox *box)
 {
-	plan(box, uid);
-	bool many = box->ahead_count > 1;
-	enum err err = read_planned(box);
+	enum err err = read_bodies(box);
 
-	if (many && (err == ERR_TEMPORARY || err == ERR_UNAVAILABLE)) {
+	if (err != ERR_UNAVAILABLE)
+		return err;
+	err = repair(box);
+	return err ? err : ERR_IO;
+}
+
+static enum err read_mail(struct imapbox *box, uint32_t uid)
+{
+	enum err err;
+
+	plan(box, uid);
+	if (box->ahead_count > 1) {
+		err = read_range(box);
+		if (err == ERR_OK)
+			return err;
 		if (err == ERR_UNAVAILABLE)
 			err = repair(box);
-		if (err == ERR_UNAVAILABLE)
+		if (err && err != ERR_TEMPORARY)
 			return err;
 		plan(box, uid);
-		err = read_bodies(box);
 	}
-	return err;
+	return read_alone(box);
 }
 
 enum err imapbox_fetch(
@@ -272,12 +282,10 @@ enum err imapbox_fetch(
 
 	if (!mail || !mail->read || box->ahead_most != max_bytes) {
 		box->ahead_most = max_bytes;
-		err = read_one(box, uid);
+		err = read_mail(box, uid);
 		mail = find(box, uid);
 	}
-	if (err == ERR_UNAVAILABLE && repair(box) == ERR_OK)
-		return ERR_IO;
-	if (err == ERR_UNAVAILABLE)
+	if (err && err != ERR_TEMPORARY)
 		return err;
 	return mail && mail->read ? give(box, mail, max_bytes, out, size_out)
 				  : missing(box, uid, err);

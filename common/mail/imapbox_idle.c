@@ -11,7 +11,7 @@ static bool can_idle(const struct imapbox *box)
 	return imapbox_can(box, "IDLE") && !box->idle_refused;
 }
 
-static void renew_later(struct imapbox *box)
+void imapbox_renew_later(struct imapbox *box)
 {
 	int64_t seconds = box->conf->idle_seconds;
 
@@ -44,7 +44,7 @@ static enum err idle_begin(struct imapbox *box)
 			return err;
 		idle_over(box, ERR_TEMPORARY);
 	}
-	renew_later(box);
+	imapbox_renew_later(box);
 	return err == ERR_TEMPORARY ? ERR_OK : err;
 }
 
@@ -115,7 +115,7 @@ static enum err renew(struct imapbox *box)
 		err = imapbox_command(box, 0, NULL, NULL, "NOOP");
 	if (!err || err == ERR_TEMPORARY)
 		err = imapbox_search(box);
-	renew_later(box);
+	imapbox_renew_later(box);
 	return err;
 }
 

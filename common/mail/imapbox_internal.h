@@ -145,6 +145,7 @@ void imapbox_ahead_drop(struct imapbox *box, uint32_t uid);
 
 CHECKED enum err imapbox_watch(struct imapbox *box, int *fd_out, int64_t *within_ms_out);
 CHECKED enum err imapbox_drain(struct imapbox *box, bool *news_out);
+void imapbox_renew_later(struct imapbox *box);
 /* Before any command. */
 CHECKED enum err imapbox_idle_end(struct imapbox *box);
 

@@ -229,7 +229,6 @@ static void forget_all(struct imapbox *box)
 	box->searched = 0;
 	box->unsearched = true;
 	box->idling = box->idle_refused = false;
-	box->renew_ms = 0;
 	box->rooted = false;
 	str_free(&box->done.raw);
 	str_free(&box->ignored.raw);
@@ -257,6 +256,8 @@ enum err imapbox_connect(struct imapbox *box)
 		err = ask_capabilities(box);
 	if (!err)
 		err = select_folder(box);
+	if (!err)
+		imapbox_renew_later(box);
 	if (err && box->server)
 		err = imapbox_lose(box, err);
 	return err;

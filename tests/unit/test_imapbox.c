@@ -709,8 +709,11 @@ static void folder_replaced(void **state)
 	struct place *p = *state;
 
 	begin(p, OPEN("", "1") BODIES("4", "9") "-\n> * OK\n" CAPABILITIES("")
-		     LOGIN CAPABILITIES("") SELECTED("INBOX", "78", "1") ".\n");
-	assert_fetch(p, "77-4", 9, ERR_UNAVAILABLE, "replaced", 0);
+		     LOGIN CAPABILITIES("") SELECTED("INBOX", "78", "1") SEARCH("1", " 1") LOGOUT);
+	assert_fetch(p, "77-4", 9, ERR_NOINPUT, "replaced", 0);
+	assert_fetch(p, "77-4", 9, ERR_NOINPUT, "gone", 0);
+	assert_true(wait_news(p));
+	assert_waiting(p, "78-1");
 	end(p);
 }
 
