@@ -78,6 +78,10 @@ static void look_at_daemon(struct status *s)
 	}
 	if (daemon_status_read(conf, &s->daemon))
 		problem(s, "what countersignd says of itself can't be read: %s", err_text());
+	else if (!s->daemon.text)
+		warning(s,
+		    "nothing is known of the mail servers: there is no %s/status, or it is not yours to read",
+		    conf->authority.runtime_directory);
 	if (keyhome_start((unsigned)conf->limits.gpg_seconds) ||
 	    agent_check(s->authority->key_home))
 		problem(s, "the authority's key can't be used: %s", err_text());
