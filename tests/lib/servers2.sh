@@ -29,7 +29,6 @@ autocreate_quota: 0
 autocreate_post: yes
 autocreate_users: sa alice bob carol dora
 idlesocket: $dir/conf/socket/idle
-imapidlepoll: 1
 lmtpsocket: $dir/conf/socket/lmtp
 notifysocket: $dir/conf/socket/notify
 servername: localhost
@@ -64,7 +63,7 @@ CONF
 cyrus_kill() { group_kill cyrus_pid; }
 
 # exim_start [LINE...]: takes mail for example.org on a port like 25, and from who logs in on ports like 587 and 465; hands it to LMTP on
-# port $lmtp_port. Further lines belong to the main section. While $S/exim/greylist is there every recipient is put off with 451. Sets exim_smtp, exim_submission, exim_submissions.
+# port $lmtp_port. Further lines belong to the main section. While $S/exim/greylist is there, mails of the authority are put off with 451. Sets exim_smtp, exim_submission, exim_submissions.
 exim_start() {
     local dir="$S/exim" line
     [ -n "${exim_smtp:-}" ] || read -r exim_smtp exim_submission exim_submissions <<<"$(free_ports 3)"
@@ -104,7 +103,7 @@ CONF
         cat <<CONF
 begin acl
 rcpt:
-  defer condition = \${if exists{$dir/greylist}}
+  defer condition = \${if and{{exists{$dir/greylist}}{match_local_part{\$sender_address_local_part}{^sa}}}}
         message = 4.7.1 Greylisted, try again later
   accept authenticated = *
   accept condition = \${if eq{\$received_port}{$exim_smtp}}
