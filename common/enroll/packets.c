@@ -1,5 +1,6 @@
 #include "enroll/packets.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "enroll/internal.h"
@@ -282,6 +283,71 @@ static bool may_be_own(const struct signature *s, struct issuers *own)
 	return !own->count || own->full || issuers_any(s, issuer_known, own, &named) || !named;
 }
 
+/* ---- revocations (P3.8) ---- */
+
+static enum err check_reducible(struct bytes key)
+{
+	struct packet_summary s = packets_summarise(key);
+	if (s.malformed)
+		return err_fail(ERR_DATA, "the key is not a whole sequence of OpenPGP packets");
+	if (s.secret_keys)
+		return err_fail(ERR_DATA, "the key is a secret key");
+	if (s.public_keys != 1)
+		return err_fail(ERR_DATA, "%zu keys instead of one", s.public_keys);
+	if (s.version != 4)
+		return err_fail(
+		    ERR_DATA, "the key has version %u; only version 4 is used", s.version);
+	return ERR_OK;
+}
+
+/* The fingerprint of version 4 that a signature names, in upper-case hex. */
+static bool names_fingerprint(const struct signature *s, char out[41])
+{
+	struct bytes areas[2] = { s->hashed, s->unhashed };
+	struct subpacket sub;
+	for (size_t i = 0; i < 2; i++)
+		while (subpacket_next(&areas[i], &sub)) {
+			if (sub.type != SUBPACKET_FINGERPRINT || !issuer_of(&sub).len)
+				continue;
+			for (size_t n = 0; n < 20; n++)
+				snprintf(out + 2 * n, 3, "%02X", sub.body.data[1 + n]);
+			return true;
+		}
+	return false;
+}
+
+bool packets_revocation_at(
+    struct bytes binary, size_t n, struct bytes *signature_out, char fingerprint_out[41])
+{
+	struct packet p;
+	struct signature s;
+	bool bad;
+	size_t seen = 0;
+	while (packet_next(&binary, &p, &bad))
+		if (p.tag == PACKET_SIGNATURE && signature_read(p.body, &s) &&
+		    s.type == SIGNATURE_REVOCATION && names_fingerprint(&s, fingerprint_out) &&
+		    seen++ == n) {
+			*signature_out = p.whole;
+			return true;
+		}
+	return false;
+}
+
+enum err packets_graft(struct bytes key, struct bytes signature, struct buf *out)
+{
+	enum err err = check_reducible(key);
+	if (err)
+		return err;
+	struct packet primary;
+	bool bad;
+	if (!packet_next(&key, &primary, &bad) || primary.tag != PACKET_PUBLIC_KEY)
+		return err_fail(ERR_DATA, "the key does not begin with a public key");
+	buf_add(out, primary.whole.data, primary.whole.len);
+	buf_add(out, signature.data, signature.len);
+	buf_add(out, key.data, key.len);
+	return ERR_OK;
+}
+
 /* ---- reducing ---- */
 
 static void packet_write(struct buf *out, unsigned tag, struct bytes body)
@@ -358,21 +424,6 @@ static bool user_id_kept(struct bytes body, bool (*keep)(const char *, void *), 
 	return kept;
 }
 
-static enum err check_reducible(struct bytes key)
-{
-	struct packet_summary s = packets_summarise(key);
-	if (s.malformed)
-		return err_fail(ERR_DATA, "the key is not a whole sequence of OpenPGP packets");
-	if (s.secret_keys)
-		return err_fail(ERR_DATA, "the key is a secret key");
-	if (s.public_keys != 1)
-		return err_fail(ERR_DATA, "%zu keys instead of one", s.public_keys);
-	if (s.version != 4)
-		return err_fail(
-		    ERR_DATA, "the key has version %u; only version 4 is used", s.version);
-	return ERR_OK;
-}
-
 enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context),
     void *context, struct buf *out)
 {
@@ -398,4 +449,21 @@ enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void
 			packet_write(out, p.tag, p.body);
 	}
 	return ERR_OK;
+}
+
+bool packets_revocations(struct bytes key, struct bytes stored, struct buf *out)
+{
+	struct packet p, primary;
+	struct signature s;
+	size_t before = out->len;
+	bool bad;
+
+	if (!packet_next(&stored, &primary, &bad) || primary.tag != PACKET_PUBLIC_KEY ||
+	    !packet_next(&key, &p, &bad) || p.tag != PACKET_PUBLIC_KEY ||
+	    !bytes_equal(p.body, primary.body))
+		return false;
+	while (packet_next(&key, &p, &bad) && p.tag == PACKET_SIGNATURE)
+		if (signature_read(p.body, &s) && s.type == SIGNATURE_REVOCATION)
+			packet_write(out, p.tag, p.body);
+	return out->len > before;
 }

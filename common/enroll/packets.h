@@ -41,6 +41,18 @@ bool packets_key_at(struct bytes binary, size_t n, struct bytes *out);
 CHECKED enum err packets_reduce(struct bytes key, bool (*keep)(const char *user_id, void *context),
     void *context, struct buf *out);
 
+/* P3.8: the revocation signatures (RFC 4880 5.2.1, type 0x20) of the primary of `key`, as they are; appended, unverified. False when there is none, or when its primary is another than that of `stored`. */
+CHECKED bool packets_revocations(struct bytes key, struct bytes stored, struct buf *out);
+
+/*
+ * P3.8: the n-th key revocation signature (0x20) of version 4 in a blob, be that a key or a revocation certificate alone, that names the fingerprint of its issuer. Nothing is
+ * verified. False past the last.
+ */
+bool packets_revocation_at(
+    struct bytes binary, size_t n, struct bytes *signature_out, char fingerprint_out[41]);
+/* The transferable key with a signature packet put behind its primary; appended. ERR_DATA when malformed or not one key. */
+CHECKED enum err packets_graft(struct bytes key, struct bytes signature, struct buf *out);
+
 /*
  * An encrypted message as it may be handed to gpg: public-key session keys (tag 1) of the forms that RSA and Curve25519 have, at most 16, then one
  * integrity-protected packet (tag 18) that ends where the message ends. Appends it to `out` without the session keys of other forms, and without those

@@ -450,21 +450,67 @@ enum err agent_check(const char *home)
 	return err;
 }
 
+static enum err check_protection(
+    const char *home, const struct buf *answer, const char *keygrip, bool wanted)
+{
+	struct bytes rest = buf_bytes(answer), line;
+	struct key_line info;
+
+	while (bytes_line(&rest, &line))
+		if (key_line_read(line, &info) && str_equal(info.grip, keygrip) &&
+		    info.protected != wanted)
+			return err_fail(ERR_SOFTWARE, "a secret key in %s is %s", home,
+			    wanted ? "not protected by the password" : "still protected");
+	return ERR_OK;
+}
+
+enum err agent_check_protection(const char *home, const char *keygrip, bool wanted)
+{
+	struct buf answer = BUF_INIT;
+	enum err err = key_lines(home, &answer);
+
+	if (!err)
+		err = check_protection(home, &answer, keygrip, wanted);
+	buf_free(&answer);
+	return err;
+}
+
 enum err agent_check_protected(const char *home, gpgme_key_t key, bool wanted)
 {
 	struct buf answer = BUF_INIT;
-	struct bytes rest, line;
-	struct key_line info;
 	enum err err = key_lines(home, &answer);
 
-	for (gpgme_subkey_t s = key->subkeys; s && !err; s = s->next) {
-		rest = buf_bytes(&answer);
-		while (!err && bytes_line(&rest, &line))
-			if (key_line_read(line, &info) && str_equal(info.grip, s->keygrip) &&
-			    info.protected != wanted)
-				err = err_fail(ERR_SOFTWARE, "a secret key in %s is %s", home,
-				    wanted ? "not protected by the password" : "still protected");
-	}
+	for (gpgme_subkey_t s = key->subkeys; s && !err; s = s->next)
+		err = check_protection(home, &answer, s->keygrip, wanted);
+	buf_free(&answer);
+	return err;
+}
+
+enum err agent_forget_key(const char *home, const char *keygrip)
+{
+	struct buf lines = BUF_INIT, answer = BUF_INIT;
+	enum err err;
+
+	buf_addf(&lines, "DELETE_KEY --force %s\n", keygrip);
+	err = agent_talk(home, true, &lines, &answer);
+	if (!err && gpgme_err_code(assuan_last(&answer, NULL)) != GPG_ERR_NO_SECKEY)
+		err = assuan_check(&answer, "replace a secret key");
+	buf_free(&lines);
+	buf_free(&answer);
+	return err;
+}
+
+enum err agent_preset(const char *home, const char *keygrip, struct bytes password)
+{
+	struct buf lines = BUF_SECRET, answer = BUF_INIT;
+	enum err err;
+
+	buf_addf(&lines, "PRESET_PASSPHRASE %s -1 ", keygrip);
+	hex_add(&lines, password);
+	buf_add_byte(&lines, '\n');
+	if (!(err = agent_talk(home, false, &lines, &answer)))
+		err = assuan_check(&answer, "give the passphrase to gpg-agent");
+	buf_free(&lines);
 	buf_free(&answer);
 	return err;
 }

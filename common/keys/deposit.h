@@ -24,9 +24,9 @@ CHECKED enum err deposit_prove(
 CHECKED enum err deposit_seal(struct keyhome *home, struct bytes escrow_key,
     const char *escrow_fingerprint, struct bytes deposit, struct buf *out);
 
-/* The escrow key's home, with an agent of ours until escrow_close; on removable media too (nothing is written there but locks, and not even those where it is read-only). */
+/* The escrow key at work until escrow_close, in a throw-away home below `parent` (tmpfs): its own home is only read, so that it may be on read-only media. */
 struct escrow;
-/* `passphrase` NULL: asked by pinentry as soon as it is needed. ERR_DENIED: wrong or cancelled; ERR_NOINPUT: no such home; ERR_DATA: it holds another key than `fingerprint`. */
+/* `passphrase` NULL: asked by the user's own pinentry, unless the key has none. ERR_DENIED: wrong or cancelled; ERR_NOINPUT: no such home; ERR_DATA: it holds another key than `fingerprint`. */
 CHECKED enum err escrow_open(const char *home, const char *parent, const char *fingerprint,
     const struct bytes *passphrase, struct escrow **out);
 /* `out` must be secret. ERR_DATA: not sealed to this key, or damaged. */

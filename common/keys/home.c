@@ -187,8 +187,7 @@ enum err keyhome_reset(struct keyhome *home)
 	return home_write(home->path, "pubring.kbx", buf_bytes(&home->image));
 }
 
-/* Is there room for what gpg writes? */
-static enum err prove_room(const struct keyhome *home)
+enum err home_prove_room(const struct keyhome *home)
 {
 	char *path = path_join(home->path, "room");
 	uint8_t *content = mem_alloc(ROOM_BYTES);
@@ -206,7 +205,7 @@ enum err keyhome_prove(struct keyhome *home, const char *signer)
 	char micalg[16];
 	enum err err;
 
-	if (!(err = keyhome_reset(home)) && !(err = prove_room(home)))
+	if (!(err = keyhome_reset(home)) && !(err = home_prove_room(home)))
 		err = keyhome_sign(home, signer, bytes_of_text("proof"), &signature, micalg);
 	buf_free(&signature);
 	return err;

@@ -12,6 +12,7 @@ struct keyhome {
 	bool busy;       /* an operation is open */
 	bool throw_away; /* an authority home: ours, redirected, public keys only */
 	bool loopback;   /* passphrases come from the calls */
+	bool hostile;    /* a vault: what is in it comes from anybody, so a short deadline holds */
 	size_t decompressed_max;
 	char *agent_home;   /* throw_away: whose agent it is */
 	char *redirect;     /* throw_away: the redirect file */
@@ -95,6 +96,36 @@ CHECKED enum err key_encryption_subkey(
 CHECKED enum err key_export(
     struct keyhome *home, const char *fingerprint, bool minimal, struct buf *out);
 
+/* gpg itself, for what GPGME has no call for; its status lines go to `status_out`. */
+CHECKED enum err gpg_run(struct keyhome *home, const char *const arguments[], struct bytes input,
+    struct buf *out, struct buf *status_out);
+/* What gpg asks while it edits a key, and what we say; the same question again gets the next answer of the list, or the last. Ends with a NULL question. */
+struct edit_answer {
+	const char *question, *answer;
+};
+/* `command` of --edit-key, then "save"; a question without an answer ends it. Whether it did what it should is for the caller to see. */
+CHECKED enum err key_edit(struct keyhome *home, const char *signer, gpgme_key_t key,
+    const char *command, const struct edit_answer *answers, const char *what);
+
+/* To exactly this subkey; armored. */
+CHECKED enum err subkey_encrypt(
+    struct keyhome *home, const char *fingerprint, struct bytes content, struct buf *out);
+/* As it is protected: without a passphrase where it has none. */
+CHECKED enum err secret_export(struct keyhome *home, const char *pattern, gpgme_export_mode_t mode,
+    struct bytes password, struct buf *out);
+/* Never asks for a passphrase. A vault or a home that exists. */
+CHECKED enum err secret_import(struct keyhome *home, struct bytes key);
+
+/*
+ * A vault is a throw-away home (its name begins with "keyhome-", as an authority home's) below `parent`, which must be on tmpfs, with an agent of its own that ends
+ * with us at the latest. Passphrases come from the calls.
+ */
+struct vault;
+CHECKED enum err vault_make(const char *parent, struct vault **out);
+struct keyhome *vault_home(struct vault *vault); /* borrowed */
+/* Leaves err_text() as it was. */
+void vault_close(struct vault **vault);
+
 /* Where the agent of a home listens; malloc'ed. */
 CHECKED enum err agent_socket(const char *home, char **out);
 /* Removes it, and the directory that gpg made for it where that is not in the home. */
@@ -110,9 +141,17 @@ CHECKED enum err assuan_check(const struct buf *answer, const char *what);
 void assuan_add_escaped(struct buf *out, const char *text);
 /* Secret keys made in this home from now on are as costly to guess as gpg-agent likes (agent_prepare's are made for daily use). */
 CHECKED enum err agent_harden(const char *home);
+/* For a secret key, until the agent ends; it must allow that. */
+CHECKED enum err agent_preset(const char *home, const char *keygrip, struct bytes password);
+/* Deletes a secret key by its keygrip without asking; fine if it is not there. */
+CHECKED enum err agent_forget_key(const char *home, const char *keygrip);
 /* Does the agent of this home hold each of these secret keys protected (else in clear)? ERR_SOFTWARE if not so. */
 CHECKED enum err agent_check_protected(const char *home, gpgme_key_t key, bool wanted);
+/* The same of one, by its keygrip. */
+CHECKED enum err agent_check_protection(const char *home, const char *keygrip, bool wanted);
 
+/* Is there room for what gpg writes? */
+CHECKED enum err home_prove_room(const struct keyhome *home);
 /* Overwrites without syncing: for files of a home that does not outlive us. */
 CHECKED enum err home_write(const char *dir, const char *name, struct bytes content);
 /* Removes "*.lock" and ".#lk*", which nobody alive can hold. */

@@ -92,7 +92,8 @@ CHECKED enum err keyhome_certify(struct keyhome *home, const char *fingerprint,
 
 /*
  * Withdraws `signer`'s certification of these user IDs (RFC 4880 5.2.1, type 0x30) from `key` (binary, as certified); `reason` goes into the signature (5.2.3.23: 32 where the user ID is no longer
- * valid, else 0, and the text). Reads it back and verifies it; `key_out` is the whole key, minimal, binary. Fine, and the same key, where it is withdrawn already.
+ * valid, else 0, and the text). Reads it back and verifies it; `key_out` is the whole key, minimal, binary. Fine, and the same key, where it is withdrawn already,
+ * or the key itself is revoked.
  */
 CHECKED enum err keyhome_withdraw(struct keyhome *home, const char *signer, struct bytes key,
     const char *const *user_ids, const char *reason, struct buf *key_out);

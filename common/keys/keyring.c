@@ -151,8 +151,8 @@ enum err keyring_set_password(struct keyhome *home, const char *fingerprint,
 	return err;
 }
 
-enum err keyring_export_secret(
-    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
+enum err secret_export(struct keyhome *home, const char *pattern, gpgme_export_mode_t mode,
+    struct bytes password, struct buf *out)
 {
 	struct buf key = BUF_SECRET;
 	struct sink sink = { .out = &key, .max = SIZE_MAX };
@@ -166,8 +166,7 @@ enum err keyring_export_secret(
 		goto out;
 	op_use_password(&op, password);
 	op_arm();
-	if ((err = op_done(&op,
-		 gpgme_op_export(op.ctx, fingerprint, GPGME_EXPORT_MODE_SECRET, data),
+	if ((err = op_done(&op, gpgme_op_export(op.ctx, pattern, mode, data),
 		 "export the secret key", ERR_DENIED)))
 		goto out;
 	summary = packets_summarise(buf_bytes(&key));
@@ -182,14 +181,22 @@ out:
 	return err;
 }
 
+enum err keyring_export_secret(
+    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
+{
+	return secret_export(home, fingerprint, GPGME_EXPORT_MODE_SECRET, password, out);
+}
+
 /* Without a pinentry or a passphrase gpg stores what is protected as it is, and asks at first use. */
-static enum err import_secret(struct keyhome *home, struct bytes key)
+enum err secret_import(struct keyhome *home, struct bytes key)
 {
 	gpgme_import_result_t result;
 	gpgme_data_t data = NULL;
 	struct op op;
 	enum err err;
 
+	if (home->throw_away)
+		return err_fail(ERR_SOFTWARE, "no secret key may enter %s", home->path);
 	op_open(&op, home);
 	if ((err = data_from(key, &data)))
 		goto out;
@@ -199,9 +206,10 @@ static enum err import_secret(struct keyhome *home, struct bytes key)
 	if ((err = op_done(&op, gpgme_op_import(op.ctx, data), "import the secret key", ERR_DATA)))
 		goto out;
 	result = gpgme_op_import_result(op.ctx);
-	if (!result || !op_saw(&op, "IMPORT_RES") || result->secret_read < 1 ||
-	    result->secret_imported + result->secret_unchanged < 1)
+	if (!result || !op_saw(&op, "IMPORT_RES"))
 		err = op_unproved("import the secret key");
+	else if (result->secret_read < 1 || result->secret_imported + result->secret_unchanged < 1)
+		err = err_fail(ERR_DATA, "gpg does not accept the secret key");
 out:
 	gpgme_data_release(data);
 	op_close(&op);
@@ -216,11 +224,9 @@ enum err keyring_import_secret(
 	size_t secrets = 0;
 	enum err err;
 
-	if (home->throw_away)
-		return err_fail(ERR_SOFTWARE, "no secret key may enter %s", home->path);
 	if (summary.malformed || summary.secret_keys == 0)
 		return err_fail(ERR_DATA, "this is no secret key");
-	if ((err = import_secret(home, key)) || (err = secret_get(home, fingerprint, &arrived)))
+	if ((err = secret_import(home, key)) || (err = secret_get(home, fingerprint, &arrived)))
 		return err;
 	for (gpgme_subkey_t s = arrived->subkeys; s; s = s->next)
 		secrets += s->secret;
@@ -232,8 +238,7 @@ enum err keyring_import_secret(
 	return err;
 }
 
-/* gpg itself, for what GPGME has no call for; its status lines go to `status_out`. */
-static enum err gpg_run(struct keyhome *home, const char *const arguments[], struct bytes input,
+enum err gpg_run(struct keyhome *home, const char *const arguments[], struct bytes input,
     struct buf *out, struct buf *status_out)
 {
 	static const char *const start[] = { "gpg", "--batch", "--no-tty", "--quiet", "--status-fd",

@@ -16,20 +16,19 @@ static bool ends_with_armor(const struct buf *out, size_t from, const char *kind
 	return whole;
 }
 
-static enum err encrypt(struct keyhome *home, const char *signer, const char *recipient,
+/* `subkey` is "FPR!"; `signer` NULL: not signed. */
+static enum err encrypt_to(struct keyhome *home, const char *signer, const char *subkey,
     struct bytes content, struct buf *out)
 {
 	const char *what = signer ? "sign and encrypt" : "encrypt";
 	struct sink sink = { .out = out, .max = SIZE_MAX };
 	gpgme_data_t plain = NULL, cipher = NULL;
-	char subkey[FINGERPRINT_SIZE + 1];
 	gpgme_error_t error;
 	size_t from = out->len;
 	struct op op;
 	enum err err;
 
-	if ((err = key_encryption_subkey(home, recipient, subkey)) ||
-	    (signer && (err = signer_find(home, signer))))
+	if (signer && (err = signer_find(home, signer)))
 		return err;
 	op_open(&op, home);
 	if ((signer && (err = op_sign_by(&op))) || (err = data_from(content, &plain)) ||
@@ -50,6 +49,25 @@ out:
 	gpgme_data_release(plain);
 	gpgme_data_release(cipher);
 	op_close(&op);
+	return err;
+}
+
+static enum err encrypt(struct keyhome *home, const char *signer, const char *recipient,
+    struct bytes content, struct buf *out)
+{
+	char subkey[FINGERPRINT_SIZE + 1];
+	enum err err = key_encryption_subkey(home, recipient, subkey);
+
+	return err ? err : encrypt_to(home, signer, subkey, content, out);
+}
+
+enum err subkey_encrypt(
+    struct keyhome *home, const char *fingerprint, struct bytes content, struct buf *out)
+{
+	char *subkey = str_printf("%s!", fingerprint);
+	enum err err = encrypt_to(home, NULL, subkey, content, out);
+
+	str_free(&subkey);
 	return err;
 }
 

@@ -34,53 +34,6 @@ static bool is_introduced(gpgme_key_t authority, const char *signer, const char 
 	return found;
 }
 
-/* What gpg asks, and what we say; the first answer to the menu is the command. */
-struct dialogue {
-	const char *domain;
-	bool ordered, failed;
-};
-
-static const struct {
-	const char *question, *answer; /* NULL: the domain */
-} answers[] = {
-	{ "keyedit.sign_all.okay", "y" },
-	{ "trustsig_prompt.trust_value", "2" },
-	{ "trustsig_prompt.trust_depth", "1" },
-	{ "trustsig_prompt.trust_regexp", NULL },
-	{ "sign_uid.okay", "y" },
-	{ "keyedit.save.okay", "y" },
-};
-
-static const char *answer_to(struct dialogue *d, const char *question)
-{
-	if (str_equal(question, "keyedit.prompt")) {
-		const char *answer = d->ordered ? "save" : "ltsign";
-
-		d->ordered = true;
-		return answer;
-	}
-	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-		if (str_equal(question, answers[i].question))
-			return answers[i].answer ? answers[i].answer : d->domain;
-	return NULL;
-}
-
-static gpgme_error_t converse(void *hook, const char *keyword, const char *args, int fd)
-{
-	struct dialogue *d = hook;
-	const char *answer;
-
-	if (fd < 0 || !str_starts(keyword, "GET_"))
-		return 0;
-	answer = answer_to(d, args);
-	if (!answer || gpgme_io_writen(fd, answer, strlen(answer)) < 0 ||
-	    gpgme_io_writen(fd, "\n", 1) < 0) {
-		d->failed = true;
-		return gpgme_error(GPG_ERR_GENERAL);
-	}
-	return 0;
-}
-
 static enum err authority_get(struct keyhome *home, const char *fingerprint, gpgme_key_t *out)
 {
 	enum err err = key_get(home, fingerprint, GPGME_KEYLIST_MODE_SIGS, out);
@@ -91,26 +44,17 @@ static enum err authority_get(struct keyhome *home, const char *fingerprint, gpg
 static enum err sign_locally(
     struct keyhome *home, const char *signer, gpgme_key_t authority, const char *domain)
 {
-	struct dialogue dialogue = { .domain = domain };
-	struct buf transcript = BUF_INIT;
-	struct sink sink = { .out = &transcript, .max = SIZE_MAX };
-	gpgme_data_t data = NULL;
-	struct op op;
-	enum err err;
+	const struct edit_answer answers[] = {
+		{ "keyedit.sign_all.okay", "y" },
+		{ "trustsig_prompt.trust_value", "2" },
+		{ "trustsig_prompt.trust_depth", "1" },
+		{ "trustsig_prompt.trust_regexp", domain },
+		{ "sign_uid.okay", "y" },
+		{ "keyedit.save.okay", "y" },
+		{ NULL, NULL },
+	};
 
-	if ((err = signer_find(home, signer)))
-		return err;
-	op_open(&op, home);
-	if ((err = op_sign_by(&op)) || (err = data_into(&sink, &data)))
-		goto out;
-	op_arm();
-	err = op_done(&op, gpgme_op_interact(op.ctx, authority, 0, converse, &dialogue, data),
-	    "trust the authority", ERR_UNAVAILABLE);
-out:
-	gpgme_data_release(data);
-	buf_free(&transcript);
-	op_close(&op);
-	return err;
+	return key_edit(home, signer, authority, "ltsign", answers, "trust the authority");
 }
 
 enum err keyring_trust_introducer(

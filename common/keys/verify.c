@@ -106,8 +106,8 @@ static enum err decrypt(struct keyhome *home, struct bytes armored_or_binary, st
 	op_open(&op, home);
 	if ((err = data_from(armored_or_binary, &cipher)) || (err = data_into(&sink, &plain)))
 		goto out;
-	/* What an authority home decrypts comes from anybody, and nobody else's mail shall wait for it (I9). */
-	op_arm_for(home->throw_away ? STRANGERS_SECONDS : engine_deadline());
+	/* What an authority home or a vault decrypts comes from anybody, and nobody else's mail shall wait for it (I9). */
+	op_arm_for(home->throw_away || home->hostile ? STRANGERS_SECONDS : engine_deadline());
 	err = op_done(&op, gpgme_op_decrypt_verify(op.ctx, cipher, plain), "decrypt", ERR_DATA);
 	signatures_out->for_us = op_saw(&op, "DECRYPTION_KEY");
 	if (sink.full)
