@@ -201,6 +201,16 @@ enum err keyset_each(struct store *store, const char *address, bool with_key,
 	return show_each(store, &q, with_key, each, context);
 }
 
+enum err keyset_each_of_key(struct store *store, const char *fingerprint,
+    void (*each)(const struct keyset_row *row, void *context), void *context)
+{
+	struct query q =
+	    query_open(store, "SELECT id FROM keyset WHERE fingerprint = ? ORDER BY id DESC");
+
+	query_put_text(&q, fingerprint);
+	return show_each(store, &q, true, each, context);
+}
+
 enum err keyset_each_ending(struct store *store, int64_t until,
     void (*each)(const struct keyset_row *row, void *context), void *context)
 {

@@ -377,6 +377,19 @@ enum err outbox_count(struct store *store, enum outbox_kind kind, const char *re
 	return one_number(&q, count_out);
 }
 
+enum err outbox_has(struct store *store, enum outbox_kind kind, const char *message_id,
+    const char *recipient, bool *out)
+{
+	struct query q = query_open(store,
+	    "SELECT 1 FROM outbox WHERE message_id = ? AND kind = ? AND recipient = ?");
+
+	query_put_text(&q, message_id);
+	query_put_text(&q, kinds[kind]);
+	query_put_text(&q, recipient);
+	*out = query_row(&q);
+	return query_end(&q);
+}
+
 void outbox_row_free(struct outbox_row **row)
 {
 	struct outbox_row *r = *row;

@@ -145,6 +145,9 @@ CHECKED enum err keyset_by_fingerprint(
 CHECKED enum err keyset_each(struct store *store, const char *address, bool with_key,
     void (*each)(const struct keyset_row *row, void *context),
     void *context); /* address NULL: all; ordered by address, newest first */
+/* Every keyset with this primary fingerprint, of whomever, live or not; newest first. */
+CHECKED enum err keyset_each_of_key(struct store *store, const char *fingerprint,
+    void (*each)(const struct keyset_row *row, void *context), void *context);
 /* Each writes; ERR_NOUSER if there is no such keyset, or no live one where it must be. */
 CHECKED enum err keyset_supersede(
     struct store *store, int64_t id, int64_t now); /* sets publish_due where it was confirmed */

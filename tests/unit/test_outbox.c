@@ -408,6 +408,31 @@ static void never_twice_within_a_lease(void **state)
 	    peek(place, "SELECT count(*) FROM outbox WHERE attempts = 1 AND sent > 0"), MAILS);
 }
 
+static void was_it_sent(void **state)
+{
+	struct place *place = *state;
+	struct outbox_row row = mail_to(ALICE, OUTBOX_REMINDER, NOW);
+	const struct {
+		enum outbox_kind kind;
+		const char *message_id, *recipient;
+		bool has;
+	} cases[] = {
+		{ OUTBOX_REMINDER, row.message_id, ALICE, true },
+		{ OUTBOX_NOTICE, row.message_id, ALICE, false },
+		{ OUTBOX_REMINDER, row.message_id, BOB, false },
+		{ OUTBOX_REMINDER, "another@example.org", ALICE, false },
+	};
+
+	assert_written(place->store, outbox_insert(place->store, &row));
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		bool has = !cases[i].has;
+		assert_fine(outbox_has(
+		    place->store, cases[i].kind, cases[i].message_id, cases[i].recipient, &has));
+		assert_int_equal(has, cases[i].has);
+	}
+	mail_clear(&row);
+}
+
 static void ids_differ(void **state)
 {
 	char a[27], b[27];
@@ -435,6 +460,7 @@ int main(void)
 		in_place(damaged_one_does_not_block),
 		in_place(every_byte_counts),
 		in_place(never_twice_within_a_lease),
+		in_place(was_it_sent),
 		cmocka_unit_test(ids_differ),
 	};
 

@@ -794,6 +794,31 @@ static void keysets_that_end(void **state)
 	}
 }
 
+static void keysets_of_a_key(void **state)
+{
+	struct place *place = *state;
+	struct store *store = place->store;
+	struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < 4; i++) {
+		struct keyset_row row =
+		    keyset_for(i == 2 ? BOB : ALICE, (const char[]){ (char)('a' + i), 0 }, 0);
+		memset(row.fingerprint, i == 1 ? 'B' : 'A', 40);
+		assert_written(store, keyset_insert(store, &row));
+		if (i == 0)
+			assert_written(store, keyset_supersede(store, row.id, NOW));
+		keyset_clear(&row);
+	}
+	assert_fine(
+	    keyset_each_of_key(store, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", keep_id, &text));
+	assert_string_equal(buf_text(&text), "4 3 1 ");
+	buf_clear(&text);
+	assert_fine(
+	    keyset_each_of_key(store, "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", keep_id, &text));
+	assert_string_equal(buf_text(&text), "");
+	buf_free(&text);
+}
+
 /* ---- all of them ---- */
 
 static enum err try_deposit_insert(struct store *s)
@@ -903,6 +928,7 @@ int main(void)
 		cmocka_unit_test(revoked),
 		in_place(withdrawn_key_of_a_superseded_keyset),
 		in_place(keysets_that_end),
+		in_place(keysets_of_a_key),
 		in_place(nothing_is_written_outside_a_transaction),
 		in_place(counted_for_status),
 	};
