@@ -1,8 +1,10 @@
 /* certify: the authority's signature on exactly the user IDs of P4.7, with expiry and notation (P5.2). */
 #include <stdlib.h>
 
+#include "base/journal.h"
 #include "pipeline.h"
 #include "secret/secret.h"
+#include "shared/withdraw.h"
 
 /* Spread, so that a roll-out does not end on one day; never beyond the key's own expiry. */
 static int64_t certified_until(const struct work *w)
@@ -39,5 +41,32 @@ enum err stage_certify(struct work *w)
 	enum err rc = keyhome_certify(a->home, w->facts->fingerprint, &options, &w->certified);
 	str_free(&notation);
 	free(user_ids);
+	return rc;
+}
+
+/*
+ * P5.5: from the keys that this enrollment supersedes; its own key needs none, the new certification takes the place of the old one. A stored key that gpg can't work with
+ * holds up nobody's enrollment: it is superseded and unpublished all the same.
+ */
+enum err stage_withdraw(struct work *w)
+{
+	enum err rc = ERR_OK;
+
+	for (size_t i = 0; i < w->ending_count && rc == ERR_OK; i++) {
+		struct ending *e = &w->endings[i];
+		struct keyset_row *row = NULL;
+		if (str_equal(e->fingerprint, w->facts->fingerprint))
+			continue;
+		rc = keyset_by_id(w->authority->store, e->id, &row);
+		if (rc == ERR_OK && row)
+			rc = withdraw_certification(w->authority, row, "superseded", &e->key);
+		if (rc == ERR_DATA) {
+			journal_warning("the certification of %s can't be withdrawn: %s",
+			    e->fingerprint, err_text());
+			buf_clear(&e->key);
+			rc = ERR_OK;
+		}
+		keyset_row_free(&row);
+	}
 	return rc;
 }

@@ -13,7 +13,7 @@
 #define REPEAT_SECONDS (30 * 86400) /* P5.3 */
 #define DAY_SECONDS 86400
 
-static enum err refused(struct work *w)
+enum err work_refused(struct work *w)
 {
 	w->verdict = VERDICT_REFUSE;
 	return ERR_OK;
@@ -29,7 +29,7 @@ static enum err find_token(struct work *w)
 		return rc;
 	if (!w->token)
 		return work_ignore(w, "the token is not known here");
-	if (w->kind == WORK_CLIENT_REQUEST && !request_verify(&w->request))
+	if (work_is_client(w) && !request_verify(&w->request))
 		return work_ignore(w, "the token's signature does not hold");
 	if (w->automatic)
 		return work_ignore(w, "an automatic mail with a valid token");
@@ -37,16 +37,23 @@ static enum err find_token(struct work *w)
 	return ERR_OK;
 }
 
+char *work_from(const struct work *w)
+{
+	char *from = NULL;
+
+	if (w->message.from_fields != 1 || w->message.from_addresses != 1 || !w->message.from ||
+	    address_canonical(w->message.from, &from) != ERR_OK)
+		return NULL;
+	return from;
+}
+
 /* P4.3, P4.4: From is no proof, it must only agree; a client states the address under its signature. */
 static bool address_agrees(struct work *w)
 {
-	char *from = NULL;
-	bool same;
-
-	if (w->kind == WORK_CLIENT_REQUEST)
+	if (work_is_client(w))
 		return str_equal(w->request.address, w->address);
-	same = w->message.from_fields == 1 && w->message.from_addresses == 1 && w->message.from &&
-	       address_canonical(w->message.from, &from) == ERR_OK && str_equal(from, w->address);
+	char *from = work_from(w);
+	bool same = str_equal(from, w->address);
 	str_free(&from);
 	return same;
 }
@@ -55,7 +62,7 @@ static bool policy_allows_plain(const struct work *w)
 {
 	const char *policy = w->authority->conf->policy.plain_requests;
 
-	return w->kind == WORK_CLIENT_REQUEST || str_equal(policy, "on") ||
+	return work_is_client(w) || str_equal(policy, "on") ||
 	       (str_equal(policy, "encrypted") && !w->token_in_clear);
 }
 
@@ -65,7 +72,7 @@ static bool check_sender(struct work *w)
 
 	if (w->refusal.reason != REASON_NONE) /* found by read: malformed, ambiguous */
 		return false;
-	if (w->kind == WORK_CLIENT_REQUEST && !str_equal(r->authority, w->authority->fingerprint))
+	if (work_is_client(w) && !str_equal(r->authority, w->authority->fingerprint))
 		return refuse(&w->refusal, REASON_REQUEST_MALFORMED,
 		    "The request was made for another authority's key.");
 	if (!address_agrees(w))
@@ -84,7 +91,7 @@ static bool check_sender(struct work *w)
 
 static bool check_created(struct work *w)
 {
-	if (w->kind != WORK_CLIENT_REQUEST)
+	if (!work_is_client(w))
 		return true;
 	if (w->request.created < w->token->issued - HOUR_SECONDS ||
 	    w->request.created > w->now + HOUR_SECONDS)
@@ -96,7 +103,7 @@ static bool check_created(struct work *w)
 
 static char *stated_keyset(const struct work *w)
 {
-	if (w->kind == WORK_CLIENT_REQUEST)
+	if (work_is_client(w))
 		return str_dup(w->request.keyset);
 	char *name = keyset_name_find(buf_bytes(&w->body->new_text));
 	if (!name)
@@ -106,7 +113,7 @@ static char *stated_keyset(const struct work *w)
 	return name;
 }
 
-static bool same_keyset(const char *a, const char *b)
+bool check_same_keyset(const char *a, const char *b)
 {
 	char x[KEYSET_NAME_MAX + 1], y[KEYSET_NAME_MAX + 1];
 	return str_equal(keyset_name_fold(a, x), keyset_name_fold(b, y));
@@ -117,7 +124,7 @@ static bool check_keyset_name(struct work *w)
 	w->keyset = stated_keyset(w);
 	if (!keyset_name_valid(w->keyset))
 		return refuse(&w->refusal, REASON_KEYSET_NAME_INVALID, NULL);
-	if (w->token->keyset && !same_keyset(w->token->keyset, w->keyset))
+	if (w->token->keyset && !check_same_keyset(w->token->keyset, w->keyset))
 		return refuse(&w->refusal, REASON_KEYSET_NOT_ALLOWED,
 		    "The token is for the keyset \"%s\" only.", w->token->keyset);
 	return true;
@@ -127,7 +134,9 @@ static bool check_keyset_name(struct work *w)
 struct known {
 	int64_t id;
 	char name[KEYSET_NAME_MAX + 1];
+	char fingerprint[FINGERPRINT_SIZE];
 	enum keyset_state state;
+	int64_t until;
 };
 
 struct known_list {
@@ -136,42 +145,59 @@ struct known_list {
 	size_t count;
 };
 
+enum keyset_state work_state(const struct work *w, const struct keyset_row *keyset)
+{
+	return keyset_state_of(keyset->confirmed, keyset->superseded, keyset->revoked,
+	    keyset->certified_until, w->authority->conf->policy.grace_seconds, w->now);
+}
+
 static void know(const struct keyset_row *row, void *context)
 {
 	struct known_list *list = context;
-	const struct work *w = list->work;
 
 	list->all = mem_array(list->all, list->count + 1, sizeof *list->all);
 	struct known *k = &list->all[list->count++];
-	*k = (struct known){ .id = row->id,
-		.state = keyset_state_of(row->confirmed, row->superseded, row->revoked,
-		    row->certified_until, w->authority->conf->policy.grace_seconds, w->now) };
+	*k = (struct known){
+		.id = row->id, .state = work_state(list->work, row), .until = row->certified_until
+	};
 	snprintf(k->name, sizeof k->name, "%s", row->name);
+	memcpy(k->fingerprint, row->fingerprint, sizeof k->fingerprint);
 }
 
-static enum err signed_by_id(struct work *w, int64_t id, bool *valid_out, bool *present_out)
+static enum err signed_by_id(struct work *w, int64_t id, struct work_signature *out)
 {
 	struct keyset_row *row = NULL;
 	enum err rc = keyset_by_id(w->authority->store, id, &row);
+
+	*out = (struct work_signature){ 0 };
 	if (rc == ERR_OK && row)
-		rc = work_signed_by(w, row, valid_out, present_out);
+		rc = work_signed_by(w, buf_bytes(&row->key), row->fingerprint, out);
+	keyset_row_free(&row);
+	return rc;
+}
+
+static enum err end_by_id(struct work *w, int64_t id)
+{
+	struct keyset_row *row = NULL;
+	enum err rc = keyset_by_id(w->authority->store, id, &row);
+
+	if (rc == ERR_OK && row)
+		work_end(w, row);
 	keyset_row_free(&row);
 	return rc;
 }
 
 /* What the table says to this enrollment, for one keyset of the address. */
-static bool apply_rule(struct work *w, const struct known *k, enum keyset_event event)
+static bool apply_rule(
+    struct work *w, const struct known *k, enum keyset_event event, enum err *failed)
 {
 	const struct rule *rule = keyset_rule(k->state, event);
 
 	if (rule->act == RULE_REFUSE)
 		return refuse(&w->refusal, rule->reason, NULL);
-	if (rule->act == RULE_DO && rule->next == KEYSET_SUPERSEDED) {
-		w->supersedes =
-		    mem_array(w->supersedes, w->supersede_count + 1, sizeof *w->supersedes);
-		w->supersedes[w->supersede_count++] = k->id;
-	}
-	return true;
+	if (rule->act == RULE_DO && rule->next == KEYSET_SUPERSEDED)
+		*failed = end_by_id(w, k->id);
+	return *failed == ERR_OK;
 }
 
 /* Name in use, and P2.4: an address with an active keyset signs, unless the token says otherwise. */
@@ -181,24 +207,26 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct known *k = &list->all[i];
-		bool valid = false, present = false, same = same_keyset(k->name, w->keyset);
+		struct work_signature signature = { 0 };
+		bool same = check_same_keyset(k->name, w->keyset);
 		if (k->state == KEYSET_SUPERSEDED || k->state == KEYSET_REVOKED)
 			continue;
 		if (k->state == KEYSET_ACTIVE && !w->token->recovery) {
-			*failed = signed_by_id(w, k->id, &valid, &present);
+			*failed = signed_by_id(w, k->id, &signature);
 			if (*failed != ERR_OK)
 				return false;
 			any_active = true;
-			any_valid |= valid;
-			any_present |= present;
-			replaces |= same && valid;
+			any_valid |= signature.valid;
+			any_present |= signature.present;
+			replaces |= same && signature.valid;
 		}
 		if (!same && !w->token->recovery)
 			continue;
 		if (!apply_rule(w, k,
 			w->token->recovery ? KEYSET_EVENT_RECOVER
-			: valid            ? KEYSET_EVENT_ENROLL_SIGNED
-					   : KEYSET_EVENT_ENROLL))
+			: signature.valid  ? KEYSET_EVENT_ENROLL_SIGNED
+					   : KEYSET_EVENT_ENROLL,
+			failed))
 			return false;
 	}
 	w->relies_on_signature = any_valid && (!w->token->additional || replaces);
@@ -208,10 +236,22 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 	    &w->refusal, any_present ? REASON_SIGNATURE_INVALID : REASON_KEYSET_EXISTS, NULL);
 }
 
+/* A renewal that was put in force meanwhile shows in `until`. */
 static void add_to_picture(const struct known_list *list, struct buf *picture)
 {
 	for (size_t i = 0; i < list->count; i++)
-		buf_addf(picture, "%lld:%d ", (long long)list->all[i].id, (int)list->all[i].state);
+		buf_addf(picture, "%lld:%d:%lld ", (long long)list->all[i].id,
+		    (int)list->all[i].state, (long long)list->all[i].until);
+}
+
+enum err check_look(struct work *w)
+{
+	struct known_list list = { .work = w };
+	enum err rc = keyset_each(w->authority->store, w->address, false, know, &list);
+
+	add_to_picture(&list, &w->picture);
+	free(list.all);
+	return rc;
 }
 
 /* Stored keys were imported to judge signatures; gpg would merge them with the key that is asked for. */
@@ -257,7 +297,7 @@ static bool check_coverage(struct work *w)
 {
 	bool in_body = w->token_in_clear == (w->body == &w->message), covered;
 
-	if (!w->relies_on_signature || w->kind == WORK_CLIENT_REQUEST)
+	if (!w->relies_on_signature || work_is_client(w))
 		return true;
 	if (w->signature_of_body)
 		covered = in_body && w->token_in_text && !w->key_outside &&
@@ -272,8 +312,7 @@ static bool check_coverage(struct work *w)
 
 static bool take_key(struct work *w, enum err *failed)
 {
-	return w->kind == WORK_CLIENT_REQUEST ? take_client_key(w, failed)
-					      : pick_plain_key(w, failed);
+	return work_is_client(w) ? take_client_key(w, failed) : pick_plain_key(w, failed);
 }
 
 static bool check_other_person(struct work *w, enum err *failed)
@@ -289,18 +328,27 @@ static bool check_other_person(struct work *w, enum err *failed)
 	return other ? refuse(&w->refusal, REASON_KEY_OTHER_PERSON, NULL) : true;
 }
 
-static bool check_deposit(struct work *w)
+/* A key whose keyset was revoked does not come back under another token (P8.1). */
+static bool check_not_revoked(struct work *w, enum err *failed)
 {
-	if (w->kind == WORK_CLIENT_REQUEST && w->request.deposit.len > 0)
-		return refuse(&w->refusal, REASON_DEPOSIT_UNWANTED, NULL);
-	return true;
+	struct known_list list = { .work = w };
+	bool revoked = false;
+
+	*failed = keyset_each(w->authority->store, w->address, false, know, &list);
+	for (size_t i = 0; i < list.count; i++)
+		revoked |= list.all[i].state == KEYSET_REVOKED &&
+			   str_equal(list.all[i].fingerprint, w->facts->fingerprint);
+	free(list.all);
+	if (*failed != ERR_OK)
+		return false;
+	return !revoked || refuse(&w->refusal, REASON_KEYSET_REVOKED, NULL);
 }
 
 /* ---- P5.3: the token is used; is it the same request again? ---- */
 
 static bool is_same_request(const struct work *w, const struct keyset_row *made)
 {
-	return str_equal(made->address, w->address) && same_keyset(made->name, w->keyset) &&
+	return str_equal(made->address, w->address) && check_same_keyset(made->name, w->keyset) &&
 	       str_equal(made->fingerprint, w->facts->fingerprint);
 }
 
@@ -317,21 +365,19 @@ static enum err check_repeat(struct work *w)
 	if (failed != ERR_OK)
 		return failed;
 	if (same) {
-		enum keyset_state state = keyset_state_of(w->earlier->confirmed,
-		    w->earlier->superseded, w->earlier->revoked, w->earlier->certified_until,
-		    w->authority->conf->policy.grace_seconds, w->now);
-		const struct rule *rule = keyset_rule(state, KEYSET_EVENT_REPEAT);
+		const struct rule *rule =
+		    keyset_rule(work_state(w, w->earlier), KEYSET_EVENT_REPEAT);
 		if (rule->act == RULE_RESEND && w->now - w->earlier->enrolled < REPEAT_SECONDS) {
 			w->verdict = VERDICT_REPEAT;
 			return ERR_OK;
 		}
 		refuse(
 		    &w->refusal, rule->act == RULE_REFUSE ? rule->reason : REASON_TOKEN_USED, NULL);
-		return refused(w);
+		return work_refused(w);
 	}
 	w->alarm = true;
 	refuse(&w->refusal, token_rule(TOKEN_USED, TOKEN_EVENT_OTHER)->reason, NULL);
-	return refused(w);
+	return work_refused(w);
 }
 
 static enum err check_request(struct work *w)
@@ -341,7 +387,7 @@ static enum err check_request(struct work *w)
 	if (failed != ERR_OK || w->verdict != VERDICT_OPEN)
 		return failed;
 	if (!check_sender(w))
-		return refused(w);
+		return work_refused(w);
 	enum token_state state = token_state_of(
 	    w->token->used, w->token->superseded, w->token->voided, w->token->expires, w->now);
 	if (state == TOKEN_USED)
@@ -349,12 +395,12 @@ static enum err check_request(struct work *w)
 	const struct rule *rule = token_rule(state, TOKEN_EVENT_ENROLL);
 	if (rule->act == RULE_REFUSE) {
 		refuse(&w->refusal, rule->reason, NULL);
-		return refused(w);
+		return work_refused(w);
 	}
-	if (!check_created(w) || !check_keyset_name(w) || !check_keysets(w, &failed) ||
-	    !take_key(w, &failed) || !check_coverage(w) || !check_other_person(w, &failed) ||
-	    !check_deposit(w))
-		return failed != ERR_OK ? failed : refused(w);
+	if (!check_created(w) || !check_deposit_policy(w, true, &failed) || !check_keyset_name(w) ||
+	    !check_keysets(w, &failed) || !take_key(w, &failed) || !check_coverage(w) ||
+	    !check_other_person(w, &failed) || !check_not_revoked(w, &failed) || !check_deposit(w))
+		return failed != ERR_OK ? failed : work_refused(w);
 	w->verdict = VERDICT_ENROLL;
 	return ERR_OK;
 }
@@ -367,8 +413,8 @@ static bool confirmation_agrees(const struct work *w, const struct keyset_row *k
 	char *from = NULL;
 	bool same;
 
-	if (w->kind == WORK_CLIENT_CONFIRMATION)
-		return str_equal(c->address, k->address) && same_keyset(c->keyset, k->name) &&
+	if (work_is_client(w))
+		return str_equal(c->address, k->address) && check_same_keyset(c->keyset, k->name) &&
 		       str_equal(c->fingerprint, k->fingerprint) &&
 		       str_equal(c->authority, w->authority->fingerprint);
 	same = w->message.from && address_canonical(w->message.from, &from) == ERR_OK &&
@@ -377,25 +423,50 @@ static bool confirmation_agrees(const struct work *w, const struct keyset_row *k
 	return same;
 }
 
+/* Of an enrollment's reply, or of a renewal's; none: w->earlier stays NULL. */
+static enum err find_nonce(struct work *w)
+{
+	struct store *s = w->authority->store;
+	enum err rc = keyset_by_nonce(s, w->nonce, &w->earlier);
+
+	if (rc == ERR_OK && !w->earlier)
+		rc = renewal_by_nonce(s, w->nonce, &w->renewal);
+	if (rc == ERR_OK && w->renewal)
+		rc = keyset_by_id(s, w->renewal->keyset, &w->earlier);
+	return rc;
+}
+
+/* A client signs with the key that the nonce came with: of a renewal not in force yet, the new one. */
+static enum err confirmation_signed(struct work *w, bool *valid_out)
+{
+	const struct buf *key = w->renewal ? &w->renewal->key : &w->earlier->key;
+	struct work_signature signature = { 0 };
+	enum err rc = work_signed_by(w, buf_bytes(key), w->earlier->fingerprint, &signature);
+
+	*valid_out = signature.valid;
+	return rc;
+}
+
 static enum err check_confirmation(struct work *w)
 {
-	bool valid = w->kind == WORK_PLAIN_CONFIRMATION, present = false;
-	enum err rc = keyset_by_nonce(w->authority->store, w->nonce, &w->earlier);
+	bool valid = !work_is_client(w);
+	enum err rc = find_nonce(w);
 
 	if (rc != ERR_OK)
 		return rc;
 	if (!w->earlier || w->automatic || !confirmation_agrees(w, w->earlier))
 		return work_ignore(w, "a confirmation that fits no keyset");
-	if (w->kind == WORK_CLIENT_CONFIRMATION)
-		rc = work_signed_by(w, w->earlier, &valid, &present);
+	if (w->renewal && (w->renewal->confirmed || w->renewal->key.len == 0))
+		return work_ignore(w, "a confirmation of a renewal that is settled");
+	if (work_is_client(w))
+		rc = confirmation_signed(w, &valid);
 	if (rc != ERR_OK)
 		return rc;
 	if (!valid)
 		return work_ignore(w, "a confirmation that its key did not sign");
-	enum keyset_state state =
-	    keyset_state_of(w->earlier->confirmed, w->earlier->superseded, w->earlier->revoked,
-		w->earlier->certified_until, w->authority->conf->policy.grace_seconds, w->now);
-	if (keyset_rule(state, KEYSET_EVENT_CONFIRM)->act != RULE_DO)
+	enum keyset_state state = work_state(w, w->earlier);
+	enum keyset_event event = w->renewal ? KEYSET_EVENT_RENEW_CONFIRM : KEYSET_EVENT_CONFIRM;
+	if (keyset_rule(state, event)->act != RULE_DO)
 		return work_ignore(w, "a confirmation that changes nothing: the keyset is %s",
 		    keyset_state_name(state));
 	w->verdict = VERDICT_CONFIRM;
@@ -427,6 +498,8 @@ static enum err check_almost(struct work *w)
 
 enum err stage_check(struct work *w)
 {
+	enum err rc = ERR_OK;
+
 	switch (w->kind) {
 	case WORK_CLIENT_REQUEST:
 	case WORK_PLAIN_REQUEST:
@@ -434,8 +507,13 @@ enum err stage_check(struct work *w)
 	case WORK_CLIENT_CONFIRMATION:
 	case WORK_PLAIN_CONFIRMATION:
 		return check_confirmation(w);
+	case WORK_CLIENT_RENEWAL:
+	case WORK_PLAIN_RENEWAL:
+		rc = check_self_revocation(w);
+		return rc != ERR_OK || w->verdict != VERDICT_OPEN ? rc : check_renewal(w);
 	case WORK_OTHER:
 		break;
 	}
-	return check_almost(w);
+	rc = check_self_revocation(w);
+	return rc != ERR_OK || w->verdict != VERDICT_OPEN ? rc : check_almost(w);
 }

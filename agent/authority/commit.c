@@ -29,28 +29,125 @@ static char *hash_text(const uint8_t hash[HASH_BYTES])
 	return buf_take_text(&b);
 }
 
+static enum err commit_deposit(struct work *w, int64_t keyset)
+{
+	if (!w->deposit)
+		return ERR_OK;
+	w->deposit->keyset = keyset;
+	return deposit_insert(w->authority->store, w->deposit);
+}
+
+static enum err supersede(struct work *w)
+{
+	struct store *s = w->authority->store;
+	enum err rc = ERR_OK;
+
+	for (size_t i = 0; rc == ERR_OK && i < w->ending_count; i++) {
+		const struct ending *e = &w->endings[i];
+		rc = keyset_supersede(s, e->id, w->now);
+		if (rc == ERR_OK && e->key.len > 0)
+			rc = keyset_replace_key(s, e->id, &e->key);
+	}
+	return rc;
+}
+
+static enum err record_certified(struct work *w, const char *event, const char *by)
+{
+	char *reply = hash_text(w->fresh->reply_hash);
+	enum err rc = record(w, event,
+	    str_printf("keyset=%s fingerprint=%s %s reply=%s%s%s", w->fresh->name,
+		w->fresh->fingerprint, by, reply, w->deposit ? " deposit=" : "",
+		w->deposit ? w->deposit->encryption_fingerprint : ""));
+
+	str_free(&reply);
+	return rc;
+}
+
 static enum err commit_enrollment(struct work *w)
 {
 	struct store *s = w->authority->store;
 	enum err rc = check_picture(w);
-	char *reply = hash_text(w->fresh->reply_hash);
+	char *by = str_printf("token=%lld", (long long)w->token->id);
 
-	for (size_t i = 0; rc == ERR_OK && i < w->supersede_count; i++)
-		rc = keyset_supersede(s, w->supersedes[i], w->now);
+	if (rc == ERR_OK)
+		rc = supersede(w);
 	if (rc == ERR_OK)
 		rc = keyset_insert(s, w->fresh);
+	if (rc == ERR_OK)
+		rc = commit_deposit(w, w->fresh->id);
 	if (rc == ERR_OK)
 		rc = token_use(s, w->token->id, w->fresh->id, w->now);
 	if (rc != ERR_OK)
 		w->raced = true; /* another worker was faster, or it fails again */
 	if (rc == ERR_OK)
-		rc = record(w, "enrolled",
-		    str_printf("keyset=%s fingerprint=%s token=%lld reply=%s", w->fresh->name,
-			w->fresh->fingerprint, (long long)w->token->id, reply));
+		rc = record_certified(w, w->token->recovery ? "recovered" : "enrolled", by);
 	if (rc == ERR_OK)
 		rc = letters_insert(w->authority, &w->letters, w->now);
-	str_free(&reply);
+	str_free(&by);
 	return rc;
+}
+
+/* Beside what is in force, until its nonce comes back. Takes nothing from w->fresh. */
+static struct renewal_row renewal_of(const struct work *w)
+{
+	const struct keyset_row *k = w->fresh;
+	struct renewal_row row = { .keyset = w->earlier->id,
+		.request_id = w->renewal_id,
+		.key = k->key,
+		.user_id = k->user_id,
+		.nonce = k->nonce,
+		.plain = k->plain,
+		.reply = k->reply,
+		.reply_message_id = k->reply_message_id,
+		.created = w->now,
+		.certified_until = w->until };
+
+	memcpy(row.request_hash, w->renewal_hash, sizeof row.request_hash);
+	memcpy(row.encryption_fingerprint, k->encryption_fingerprint,
+	    sizeof row.encryption_fingerprint);
+	memcpy(row.reply_hash, k->reply_hash, sizeof row.reply_hash);
+	return row;
+}
+
+static enum err commit_renewal(struct work *w)
+{
+	struct renewal_row row = renewal_of(w);
+	enum err rc = check_picture(w);
+
+	if (rc == ERR_OK)
+		rc = renewal_insert(w->authority->store, &row);
+	if (rc == ERR_OK)
+		rc = commit_deposit(w, w->earlier->id);
+	if (rc != ERR_OK)
+		w->raced = true;
+	char *by = str_printf("renewal=%lld", (long long)row.id);
+	if (rc == ERR_OK)
+		rc = record_certified(w, "renewed", by);
+	if (rc == ERR_OK)
+		rc = letters_insert(w->authority, &w->letters, w->now);
+	str_free(&by);
+	return rc;
+}
+
+static enum err commit_self_revocation(struct work *w)
+{
+	struct store *s = w->authority->store;
+	enum err rc = ERR_OK;
+
+	for (size_t i = 0; rc == ERR_OK && i < w->ending_count; i++) {
+		const struct ending *e = &w->endings[i];
+		char *detail = str_printf("keyset=%s fingerprint=%s", e->name, e->fingerprint);
+		rc = keyset_revoke(s, e->id, &e->key, "revoked by its owner", w->now);
+		if (rc == ERR_NOUSER) {
+			w->raced = true;
+			rc = err_fail(ERR_TEMPORARY, "raced: the keyset has changed meanwhile");
+		}
+		if (rc == ERR_OK)
+			rc =
+			    audit_add(s, w->now, "agent", "self-revoked", e->address, detail, NULL);
+		str_free(&detail);
+	}
+	return rc != ERR_OK ? rc : letters_insert(w->authority, &w->letters, w->now);
 }
 
 static enum err commit_repeat(struct work *w)
@@ -109,13 +206,15 @@ static enum err commit_refusal(struct work *w)
 
 static enum err commit_confirmation(struct work *w)
 {
-	enum err rc = keyset_confirm(w->authority->store, w->earlier->id, w->now);
+	struct store *s = w->authority->store;
+	enum err rc = w->renewal ? renewal_confirm(s, w->renewal->id, w->now)
+				 : keyset_confirm(s, w->earlier->id, w->now);
 
 	w->address = str_dup(w->earlier->address);
 	if (rc == ERR_OK)
 		rc = record(w, "confirmed",
-		    str_printf(
-			"keyset=%s fingerprint=%s", w->earlier->name, w->earlier->fingerprint));
+		    str_printf("keyset=%s fingerprint=%s%s", w->earlier->name,
+			w->earlier->fingerprint, w->renewal ? " renewal=yes" : ""));
 	return rc;
 }
 
@@ -201,6 +300,10 @@ static enum err commit_verdict(struct work *w)
 		return commit_refusal(w);
 	case VERDICT_CONFIRM:
 		return commit_confirmation(w);
+	case VERDICT_RENEW:
+		return commit_renewal(w);
+	case VERDICT_REVOKED:
+		return commit_self_revocation(w);
 	case VERDICT_QUARANTINE:
 		return commit_quarantine(w);
 	case VERDICT_IGNORE:
@@ -235,6 +338,13 @@ static void tell(const struct work *w)
 		return;
 	case VERDICT_CONFIRM:
 		journal_info("%s confirmed the keyset %s", w->address, w->earlier->name);
+		return;
+	case VERDICT_RENEW:
+		journal_info("renewed %s, keyset %s", w->address, w->fresh->name);
+		return;
+	case VERDICT_REVOKED:
+		journal_info(
+		    "%s has revoked its own key, keyset %s", w->address, w->endings[0].name);
 		return;
 	case VERDICT_QUARANTINE:
 		journal_warning("a mail went to quarantine: %s", w->why);

@@ -2,9 +2,11 @@
 #include "mail/compose.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/when.h"
+#include "enroll/deposit.h"
 #include "enroll/packets.h"
 #include "enroll/reply.h"
 #include "pipeline.h"
@@ -30,7 +32,7 @@ static void add_letterhead(const struct work *w, struct buf *out)
 /* What a request is called in its reply. */
 static const char *request_name(const struct work *w)
 {
-	if (w->kind == WORK_CLIENT_REQUEST && w->request.id)
+	if (work_is_client(w) && w->request.id)
 		return w->request.id;
 	return w->message.message_id ? w->message.message_id : "-";
 }
@@ -55,23 +57,48 @@ static struct outbox_row *begin_letter(
 
 /* ---- the reply ---- */
 
+static enum reply_result result_of(const struct work *w)
+{
+	if (w->verdict == VERDICT_RENEW)
+		return REPLY_RENEWED;
+	return w->token->recovery ? REPLY_RECOVERED : REPLY_ENROLLED;
+}
+
+static void add_result(const struct work *w, struct buf *out)
+{
+	switch (result_of(w)) {
+	case REPLY_RENEWED:
+		buf_add_text(out, "Your key is certified anew.\n\n");
+		return;
+	case REPLY_RECOVERED:
+		buf_addf(out, "Your key is certified, and %lld old encryption %s came back.\n\n",
+		    (long long)w->released, w->released == 1 ? "key" : "keys");
+		return;
+	case REPLY_ENROLLED:
+	case REPLY_REFUSED:
+		break;
+	}
+	buf_add_text(out, "Your key is certified.\n\n");
+}
+
 static void reply_text(const struct work *w, struct buf *out)
 {
 	char day[WHEN_TEXT_SIZE];
 	char *fingerprint = authority_fingerprint_text(w->fresh->fingerprint);
 
+	add_result(w, out);
 	buf_addf(out,
-	    "Your key is certified.\n\nAddress:         %s\nKeyset:          %s\nFingerprint:     %s\nCertified until: %s\n\n",
+	    "Address:         %s\nKeyset:          %s\nFingerprint:     %s\nCertified until: %s\n\n",
 	    w->address, w->keyset, fingerprint, when_format_day(w->until, day));
 	if (w->fresh->plain)
 		buf_addf(out,
 		    "What to do next: answer this mail, with the following line in your\n"
 		    "answer; most mail programs quote it by themselves. It shows that you\n"
-		    "can read mail for this key, and your colleagues will find the key\n"
+		    "can read mail for this key, and your colleagues will find %s\n"
 		    "from then on.\n\nConfirmation: %s\n\n"
 		    "Import the attached files: your certified key, and the security\n"
 		    "authority's key.\n",
-		    w->fresh->nonce);
+		    w->verdict == VERDICT_RENEW ? "it renewed" : "the key", w->fresh->nonce);
 	else
 		buf_add_text(out, "countersign has everything it needs in this reply.\n");
 	add_letterhead(w, out);
@@ -82,7 +109,7 @@ static enum err reply_fields(const struct work *w, struct buf *out)
 {
 	struct reply reply = {
 		.request_id = str_dup(request_name(w)),
-		.result = REPLY_ENROLLED,
+		.result = result_of(w),
 		.address = str_dup(w->address),
 		.keyset = str_dup(w->keyset),
 		.certified_until = w->until,
@@ -97,17 +124,56 @@ static enum err reply_fields(const struct work *w, struct buf *out)
 	return rc;
 }
 
+/* ---- a recovery's deposits, which only the token opens (P5.5) ---- */
+
+struct released {
+	struct part *parts; /* each owns its name and body */
+	size_t count;
+};
+
+static void add_released(const struct release_row *row, void *context)
+{
+	struct released *r = context;
+
+	r->parts = mem_array(r->parts, r->count + 1, sizeof *r->parts);
+	r->parts[r->count++] = (struct part){ .type = DEPOSIT_TYPE,
+		.name = deposit_part_name(row->encryption_fingerprint),
+		.body = bytes_of(mem_dup(row->sealed.data, row->sealed.len), row->sealed.len) };
+}
+
+static enum err released_read(struct work *w, struct released *out)
+{
+	*out = (struct released){ 0 };
+	enum err rc = ERR_OK;
+	if (result_of(w) == REPLY_RECOVERED)
+		rc = release_each(w->authority->store, w->token->id, add_released, out);
+	w->released = (int64_t)out->count;
+	return rc;
+}
+
+static void released_free(struct released *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		free((void *)(uintptr_t)r->parts[i].name);
+		free((void *)(uintptr_t)r->parts[i].body.data);
+	}
+	free(r->parts);
+}
+
 /* The content of P6.4, to be sealed. */
-static enum err reply_content(const struct work *w, struct buf *out)
+static enum err reply_content(struct work *w, struct buf *out)
 {
 	struct buf text = BUF_INIT, fields = BUF_INIT, key = BUF_INIT, authority = BUF_INIT;
-	enum err rc = reply_fields(w, &fields);
+	struct released released;
+	enum err rc = released_read(w, &released);
 
+	if (rc == ERR_OK)
+		rc = reply_fields(w, &fields);
 	if (rc == ERR_OK) {
 		reply_text(w, &text);
 		armor_write("PUBLIC KEY BLOCK", buf_bytes(&w->certified), &key);
 		armor_write("PUBLIC KEY BLOCK", buf_bytes(&w->authority->public_key), &authority);
-		struct part parts[] = {
+		const struct part always[] = {
 			{ .type = "text/plain", .body = buf_bytes(&text) },
 			{ .type = REPLY_TYPE, .name = "reply.txt", .body = buf_bytes(&fields) },
 			{ .type = "application/pgp-keys",
@@ -121,11 +187,18 @@ static enum err reply_content(const struct work *w, struct buf *out)
 			    .body = buf_bytes(&authority),
 			    .literal = true },
 		};
+		const size_t count = sizeof always / sizeof *always;
+		struct part *parts = mem_array(NULL, count + released.count, sizeof *parts);
+		memcpy(parts, always, sizeof always);
+		if (released.count > 0)
+			memcpy(parts + count, released.parts, released.count * sizeof *parts);
 		struct part whole = { .type = "multipart/mixed",
 			.children = parts,
-			.child_count = sizeof parts / sizeof *parts };
+			.child_count = count + released.count };
 		part_write(&whole, out);
+		free(parts);
 	}
+	released_free(&released);
 	buf_free(&text);
 	buf_free(&fields);
 	buf_free(&key);
@@ -143,7 +216,7 @@ static enum err wrap_sealed(const struct work *w, const struct envelope_header *
 	if (k->plain)
 		return letter_write_encrypted(header, buf_bytes(&k->reply), out);
 	buf_addf(&text,
-	    "This is the answer to the enrollment request of %s, keyset \"%s\".\n\n"
+	    "This is the answer to the request of %s, keyset \"%s\".\n\n"
 	    "Open the attached file reply.countersign on the computer where the request was made:\n"
 	    "double-click it, or save it and run\n\n    countersign open reply.countersign\n\n"
 	    "It is of no use elsewhere, and no other mail program needs it.\n",
@@ -177,13 +250,30 @@ static void begin_keyset(struct work *w)
 	k->request_id = str_dup(request_name(w));
 	memcpy(k->request_hash, w->hash, sizeof k->request_hash);
 	k->nonce = nonce_make();
-	k->plain = w->kind == WORK_PLAIN_REQUEST;
-	k->token = w->token->id;
+	k->plain = !work_is_client(w);
+	k->token = w->token ? w->token->id : 0;
 	k->enrolled = w->now;
 	k->certified_until = w->until;
 }
 
-static enum err compose_enrollment(struct work *w)
+static enum err add_notice_of(struct work *w)
+{
+	static const enum notice_event events[] = { [REPLY_ENROLLED] = NOTICE_ENROLLED,
+		[REPLY_RENEWED] = NOTICE_RENEWED,
+		[REPLY_RECOVERED] = NOTICE_RECOVERED };
+	struct notice notice = { .event = events[result_of(w)],
+		.address = w->address,
+		.actor = "the agent",
+		.keyset = w->keyset,
+		.fingerprint = w->fresh->fingerprint,
+		.until = w->until,
+		.deposits = w->released };
+
+	return letters_add_notice(w->authority, &notice, w->now, &w->letters);
+}
+
+/* An enrollment, a recovery, a renewal. */
+static enum err compose_certified(struct work *w)
 {
 	struct buf content = BUF_INIT;
 	struct envelope_header header;
@@ -200,13 +290,20 @@ static enum err compose_enrollment(struct work *w)
 	struct outbox_row *row = begin_letter(w, OUTBOX_REPLY, NULL, &header);
 	w->fresh->reply_message_id = str_dup(row->message_id);
 	rc = wrap_sealed(w, &header, w->fresh, &row->mail);
-	struct notice notice = { .event = NOTICE_ENROLLED,
-		.address = w->address,
+	return rc != ERR_OK ? rc : add_notice_of(w);
+}
+
+/* P3.8: who sent it is not answered; whose key it is hears of it. */
+static enum err compose_revoked(struct work *w)
+{
+	const struct ending *first = &w->endings[0];
+	struct notice notice = { .event = NOTICE_SELF_REVOKED,
+		.address = first->address,
 		.actor = "the agent",
-		.keyset = w->keyset,
-		.fingerprint = w->fresh->fingerprint,
-		.until = w->until };
-	return rc != ERR_OK ? rc : letters_add_notice(w->authority, &notice, w->now, &w->letters);
+		.keyset = first->name,
+		.fingerprint = first->fingerprint };
+
+	return letters_add_notice(w->authority, &notice, w->now, &w->letters);
 }
 
 /* P5.3: a new mail around the same sealed bytes. It counts under the caps of P6.7, so that a captured request can't flood anybody. */
@@ -320,8 +417,10 @@ enum err stage_compose(struct work *w)
 {
 	if (w->verdict == VERDICT_QUARANTINE)
 		return compose_alarm(w);
-	if (w->verdict == VERDICT_ENROLL)
-		return compose_enrollment(w);
+	if (w->verdict == VERDICT_ENROLL || w->verdict == VERDICT_RENEW)
+		return compose_certified(w);
+	if (w->verdict == VERDICT_REVOKED)
+		return compose_revoked(w);
 	if (w->verdict == VERDICT_REPEAT)
 		return compose_repeat(w);
 	return compose_refusal(w);

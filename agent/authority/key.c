@@ -23,7 +23,7 @@ static void addresses_of(const struct work *w, struct addresses *out)
 	char *rest, *line;
 
 	*out = (struct addresses){ .list = { w->address }, .count = 1 };
-	out->also = str_dup(w->token->also);
+	out->also = w->token ? str_dup(w->token->also) : NULL;
 	for (line = out->also ? strtok_r(out->also, "\n", &rest) : NULL;
 	     line && out->count < ADDRESSES_MAX; line = strtok_r(NULL, "\n", &rest))
 		out->list[out->count++] = line;
@@ -87,8 +87,8 @@ static bool look_at_key(struct work *w, const struct addresses *a, enum err *fai
 		*failed = rc;
 		return false;
 	}
-	return key_policy_check(
-	    w->facts, &policy, a->list, w->token->name, w->now, &w->encryption, &w->refusal);
+	return key_policy_check(w->facts, &policy, a->list, w->token ? w->token->name : NULL,
+	    w->now, &w->encryption, &w->refusal);
 }
 
 static bool refuse_secret(struct work *w)
@@ -188,7 +188,7 @@ static void add_key(struct candidates *c, struct bytes found, struct addresses *
 static void collect(struct work *w, struct addresses *a, struct candidates *c)
 {
 	const struct message *places[] = { w->body, w->body == &w->message ? NULL : &w->message };
-	enum key_origin last = w->quoted_token ? KEY_IN_TEXT : KEY_AUTOCRYPT;
+	enum key_origin last = w->quoted_token || work_is_renewal(w) ? KEY_IN_TEXT : KEY_AUTOCRYPT;
 
 	for (size_t p = 0; p < 2 && places[p]; p++)
 		for (size_t i = 0; i < places[p]->key_count; i++)
@@ -238,6 +238,13 @@ static bool choose(struct work *w, struct candidates *c, struct addresses *a, en
 	return look_at_key(w, a, failed);
 }
 
+/* P3.7: a renewal without a copy of the key is for the key as it is. */
+static bool use_stored_key(struct work *w, const struct addresses *a, enum err *failed)
+{
+	buf_add(&w->key, w->earlier->key.data, w->earlier->key.len);
+	return look_at_key(w, a, failed);
+}
+
 bool pick_plain_key(struct work *w, enum err *failed)
 {
 	struct candidates c = { .count = 0 };
@@ -249,6 +256,8 @@ bool pick_plain_key(struct work *w, enum err *failed)
 	collect(w, &a, &c);
 	if (c.secret)
 		good = refuse_secret(w);
+	else if (c.count == 0 && work_is_renewal(w))
+		good = use_stored_key(w, &a, failed);
 	else if (c.count == 0 && a.misnamed)
 		good = refuse_name(w);
 	else if (c.count == 0 && c.odd_version)
@@ -266,4 +275,29 @@ bool pick_plain_key(struct work *w, enum err *failed)
 		buf_free(&c.keys[i]);
 	free(a.also);
 	return good;
+}
+
+/* gpg merges the copies: a revocation that we have is in force whatever copy comes. */
+bool take_renewed_key(struct work *w, enum err *failed)
+{
+	struct keyhome *home = w->authority->home;
+	struct key_facts *stored = NULL;
+	bool good;
+
+	*failed = keyhome_reset(home);
+	if (*failed == ERR_OK)
+		*failed = keyhome_import(home, buf_bytes(&w->earlier->key), &stored);
+	key_facts_free(&stored);
+	if (*failed != ERR_OK)
+		return false;
+	good = work_is_client(w) ? take_client_key(w, failed) : pick_plain_key(w, failed);
+	if (good && !str_equal(w->facts->fingerprint, w->earlier->fingerprint))
+		return refuse(&w->refusal, REASON_KEYSET_UNKNOWN,
+		    "A renewal is for the key %s; another key needs a token.",
+		    w->earlier->fingerprint);
+	if (good) {
+		buf_clear(&w->key);
+		*failed = keyhome_export(home, w->facts->fingerprint, &w->key);
+	}
+	return good && *failed == ERR_OK;
 }

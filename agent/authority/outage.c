@@ -26,6 +26,8 @@ bool outage_after(const struct work *w)
 
 	if (store_hindered(a->store) || parser_fails(w))
 		return true;
-	return agent_check(a->key_home) == ERR_OK &&
-	       keyhome_prove(a->home, a->fingerprint) != ERR_OK;
+	if (agent_check(a->key_home) != ERR_OK)
+		return false;
+	return keyhome_prove(a->home, a->fingerprint) != ERR_OK ||
+	       (w->request.deposit.len > 0 && deposit_works(a) != ERR_OK);
 }

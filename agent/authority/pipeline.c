@@ -1,7 +1,7 @@
 /*
  * The way of one mail, in order:
  *
- *   parse → unseal → read → check → certify → compose → commit
+ *   parse → unseal → read → check → deposit → certify → compose → withdraw → commit
  *
  * and then the sender works from the outbox. Read this file first.
  */
@@ -10,10 +10,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/journal.h"
+#include "stages.h"
 
-#define TOLD (VERDICT_ENROLL | VERDICT_REPEAT | VERDICT_REFUSE | VERDICT_QUARANTINE)
+#define CERTIFIED (VERDICT_ENROLL | VERDICT_RENEW)
+#define TOLD (CERTIFIED | VERDICT_REPEAT | VERDICT_REFUSE | VERDICT_QUARANTINE | VERDICT_REVOKED)
 
 static const struct stage {
 	const char *name;
@@ -25,9 +28,11 @@ static const struct stage {
 	{ "unseal", VERDICT_OPEN, stage_unseal }, /* decrypts what is encrypted */
 	{ "read", VERDICT_OPEN, stage_read },     /* what does it want: token, nonce, request */
 	{ "check", VERDICT_OPEN, stage_check },   /* P4, in its order, against store and policy */
-	{ "certify", VERDICT_ENROLL, stage_certify }, /* the authority's signature */
+	{ "deposit", CERTIFIED, stage_deposit },  /* proved and sealed (P4.8) */
+	{ "certify", CERTIFIED, stage_certify },  /* the authority's signature */
 	{ "compose", TOLD, stage_compose }, /* the finished mails: reply, refusal, notices, alarm */
-	{ "commit", ~0u, stage_commit },    /* one transaction (P5.1) */
+	{ "withdraw", VERDICT_ENROLL, stage_withdraw }, /* from keys that are superseded (P5.5) */
+	{ "commit", ~0u, stage_commit },                /* one transaction (P5.1) */
 };
 #define STAGES (sizeof stages / sizeof *stages)
 #define STAGE_CHECK 3
@@ -44,6 +49,29 @@ static enum err run_from(struct work *w, size_t first)
 	return ERR_OK;
 }
 
+static void endings_free(struct work *w)
+{
+	for (size_t i = 0; i < w->ending_count; i++) {
+		str_free(&w->endings[i].address);
+		str_free(&w->endings[i].name);
+		buf_free(&w->endings[i].key);
+	}
+	free(w->endings);
+	w->endings = NULL;
+	w->ending_count = 0;
+}
+
+struct ending *work_end(struct work *w, const struct keyset_row *keyset)
+{
+	w->endings = mem_array(w->endings, w->ending_count + 1, sizeof *w->endings);
+	struct ending *e = &w->endings[w->ending_count++];
+	*e = (struct ending){
+		.id = keyset->id, .address = str_dup(keyset->address), .name = str_dup(keyset->name)
+	};
+	memcpy(e->fingerprint, keyset->fingerprint, sizeof e->fingerprint);
+	return e;
+}
+
 /* Back to what was known before check: another worker has changed the store in between. */
 static void work_rewind(struct work *w)
 {
@@ -53,10 +81,11 @@ static void work_rewind(struct work *w)
 	buf_free(&w->key);
 	key_facts_free(&w->facts);
 	keyset_row_free(&w->earlier);
+	renewal_row_free(&w->renewal);
+	str_free(&w->renewal_id);
 	buf_free(&w->picture);
-	free(w->supersedes);
-	w->supersedes = NULL;
-	w->supersede_count = 0;
+	endings_free(w);
+	deposit_row_free(&w->deposit);
 	w->relies_on_signature = w->signature_of_body = false;
 	w->refusal = (struct refusal){ 0 };
 	buf_free(&w->certified);

@@ -20,14 +20,33 @@ enum verdict {
 	VERDICT_CONFIRM = 16,    /* the nonce came back (P5.4) */
 	VERDICT_IGNORE = 32,     /* no answer (P4.2, P6.6) */
 	VERDICT_QUARANTINE = 64, /* a person shall look at it */
+	VERDICT_RENEW = 128,     /* certify anew, answer, store beside what is in force (P3.7) */
+	VERDICT_REVOKED = 256,   /* a key revoked itself (P3.8): store, tell, don't answer */
 };
 
 enum work_kind {
 	WORK_OTHER,
 	WORK_CLIENT_REQUEST,
 	WORK_PLAIN_REQUEST,
+	WORK_CLIENT_RENEWAL,
+	WORK_PLAIN_RENEWAL,
 	WORK_CLIENT_CONFIRMATION,
 	WORK_PLAIN_CONFIRMATION
+};
+
+/* A stored keyset that ends with this mail: superseded by an enrollment, or revoked by itself. */
+struct ending {
+	int64_t id;
+	char *address, *name;
+	char fingerprint[FINGERPRINT_SIZE];
+	struct buf key; /* as it will be stored; empty: it stays as it is */
+};
+
+/* What became of the one signature over the whole of a mail (P2.4, P4.5). */
+struct work_signature {
+	bool present; /* it carries any */
+	bool valid;   /* exactly one, good, by the key asked for */
+	int64_t created;
 };
 
 struct work {
@@ -46,7 +65,8 @@ struct work {
 	struct message message; /* as it came */
 	struct message inner;   /* what was encrypted, when it is MIME or text */
 	bool was_encrypted;
-	struct buf opened; /* secret: the decrypted bytes */
+	bool signed_inside; /* the encryption carries a signature, whosever it is */
+	struct buf opened;  /* secret: the decrypted bytes */
 	const struct message
 	    *body; /* &message or &inner: where a plain mail's token, name and key are looked for */
 	bool almost_token;
@@ -73,16 +93,21 @@ struct work {
 	bool key_outside;
 	bool signature_of_body;   /* the signature looked at was the body's, not the encryption's */
 	bool relies_on_signature; /* P2.4: this enrollment is allowed by a signature */
-	struct keyset_row *earlier; /* repeat, confirm: the keyset meant */
-	struct buf picture;         /* the address's keysets and their states, as check saw them */
-	int64_t *supersedes;        /* keysets that end with this enrollment */
-	size_t supersede_count;
+	struct keyset_row *earlier;  /* repeat, renew, confirm: the keyset meant */
+	struct renewal_row *renewal; /* confirm: the renewal meant, where it is one */
+	char *renewal_id;            /* renew: what the request is known by (P4.5) */
+	uint8_t renewal_hash[HASH_BYTES];
+	struct buf picture; /* the address's keysets and their states, as check saw them */
+	struct ending *endings;
+	size_t ending_count;
 	struct refusal refusal;
 	bool alarm; /* a used token with other content (P5.3) */
-	/* certify, compose */
+	/* deposit, certify, compose */
+	struct deposit_row *deposit; /* sealed to the escrow key; its keyset is set by commit */
 	int64_t until;
 	struct buf certified;
-	struct keyset_row *fresh; /* as it will be stored */
+	struct keyset_row *fresh; /* as it will be stored, or (a renewal) as it may become */
+	int64_t released;         /* recovery: deposits that the reply brings (P5.5) */
 	struct letters letters;   /* finished mails */
 	/* outcome */
 	enum verdict verdict;
@@ -96,8 +121,10 @@ CHECKED enum err stage_parse(struct work *w);
 CHECKED enum err stage_unseal(struct work *w);
 CHECKED enum err stage_read(struct work *w);
 CHECKED enum err stage_check(struct work *w);
+CHECKED enum err stage_deposit(struct work *w);
 CHECKED enum err stage_certify(struct work *w);
 CHECKED enum err stage_compose(struct work *w);
+CHECKED enum err stage_withdraw(struct work *w);
 CHECKED enum err stage_commit(struct work *w); /* ERR_TEMPORARY "raced": run again from check */
 
 /* Runs them. ERR_OK: w->outcome says what intake shall do, and everything is committed. */
@@ -108,8 +135,8 @@ void work_free(struct work *w);
 /* For stages: the verdict with its sentence; both return ERR_OK. */
 enum err work_ignore(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
 enum err work_quarantine(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Is this mail OpenPGP-signed, validly, by this keyset's key as stored by us (P2.4, P4.5)? *present_out: it carries any signature. */
+/* Is this mail OpenPGP-signed, validly, by this key as stored by us (P2.4, P4.5)? The key is in the home afterwards. */
 CHECKED enum err work_signed_by(
-    struct work *w, const struct keyset_row *keyset, bool *valid_out, bool *present_out);
+    struct work *w, struct bytes key, const char *fingerprint, struct work_signature *out);
 
 #endif

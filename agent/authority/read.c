@@ -1,4 +1,5 @@
-/* read: what does this mail want? A client's lines, a token and a key in any mail, or the nonce of a reply. No store is asked but for the nonce. */
+/* read: what does this mail want? A client's lines, a token and a key in any mail, the nonce of a reply, or to be renewed. The store is asked for reminders only. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ static enum err read_client_request(struct work *w)
 	if (!request_parse(text, &w->request, &w->refusal) && !request_salvage(text, &w->request))
 		return work_quarantine(
 		    w, "a client's request that can't be read: %s", w->refusal.detail);
+	if (w->request.kind == REQUEST_RENEW)
+		w->kind = WORK_CLIENT_RENEWAL;
 	memcpy(w->token_key, w->request.token_key, sizeof w->token_key);
 	w->carried_secret |= w->request.deposit.len > 0;
 	return ERR_OK;
@@ -61,21 +64,65 @@ static bool look_in_quoted(struct work *w, const struct message *m)
 	return w->quoted_token;
 }
 
+/* ---- renewal (P3.7) ---- */
+
+static bool is_signed(const struct work *w)
+{
+	return w->signed_inside || (w->body->signed_bytes.len > 0 && w->body->signed_whole);
+}
+
+static bool has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = text; at && *at; at++) {
+		bool begins = at == text || !isalnum((unsigned char)at[-1]);
+		if (begins && str_starts_case(at, word) && !isalnum((unsigned char)at[len]))
+			return true;
+	}
+	return false;
+}
+
+static bool says_renew(const struct work *w)
+{
+	return is_signed(w) &&
+	       (has_word(w->message.subject, "Renew") || has_word(w->body->subject, "Renew"));
+}
+
+static enum err answers_reminder(struct work *w, bool *out)
+{
+	char *from = work_from(w);
+	enum err rc = ERR_OK;
+
+	*out = false;
+	if (from && w->message.in_reply_to && is_signed(w))
+		rc = outbox_has(
+		    w->authority->store, OUTBOX_REMINDER, w->message.in_reply_to, from, out);
+	str_free(&from);
+	return rc;
+}
+
 /*
  * In the order of P3.2, inside the encryption before outside. The nonce of a reply stands in quoted text as a rule; a token in new text says
- * more than that.
+ * more than that, and so does the wish to renew: what is quoted may be any old mail of ours.
  */
 static enum err read_plain(struct work *w)
 {
 	const struct message *inner = w->body, *outer = inner == &w->message ? NULL : &w->message;
+	bool renews = says_renew(w);
 
 	if (look_in_new(w, inner) || (outer && look_in_new(w, outer)))
 		return ERR_OK;
 	w->nonce = nonce_find(buf_bytes(&inner->new_text));
-	if (!w->nonce)
+	enum err rc = w->nonce || renews ? ERR_OK : answers_reminder(w, &renews);
+	if (rc != ERR_OK)
+		return rc;
+	if (!w->nonce && !renews)
 		w->nonce = nonce_find(buf_bytes(&inner->quoted_text));
 	if (w->nonce)
 		w->kind = WORK_PLAIN_CONFIRMATION;
+	else if (renews)
+		w->kind = WORK_PLAIN_RENEWAL;
 	else if (!look_in_quoted(w, inner) && outer)
 		look_in_quoted(w, outer);
 	return ERR_OK;

@@ -65,7 +65,7 @@ static enum err give_up(struct work *w)
 enum err stage_unseal(struct work *w)
 {
 	struct signatures
-	    ignored; /* whose they are is known only when the key is there: work_signed_by */
+	    signatures; /* whose they are is known only when the key is there: work_signed_by */
 
 	if (w->message.encrypted.len == 0)
 		return ERR_OK;
@@ -73,34 +73,34 @@ enum err stage_unseal(struct work *w)
 	enum err rc = make_plain_sealed(&w->message.encrypted);
 	if (rc == ERR_OK)
 		rc = keyhome_decrypt(
-		    w->authority->home, buf_bytes(&w->message.encrypted), &w->opened, &ignored);
+		    w->authority->home, buf_bytes(&w->message.encrypted), &w->opened, &signatures);
 	if (rc == ERR_DATA)
 		return give_up(w);
 	if (rc != ERR_OK)
 		return rc;
 	w->was_encrypted = true;
+	w->signed_inside = signatures.count > 0;
 	struct bytes text = buf_bytes(&w->opened);
 	if (request_looks_like(text) || confirmation_looks_like(text))
 		return ERR_OK;
 	return parse_inner(w);
 }
 
-/* Loads the keyset's key as stored, then asks gpg about the mail once more: signatures could not be judged without the key. */
+/* Loads the key as stored, then asks gpg about the mail once more: signatures could not be judged without the key. */
 enum err work_signed_by(
-    struct work *w, const struct keyset_row *keyset, bool *valid_out, bool *present_out)
+    struct work *w, struct bytes key, const char *fingerprint, struct work_signature *out)
 {
 	const struct message *m = w->body;
 	struct key_facts *facts = NULL;
 	struct signatures signatures = { .count = 0 };
-	enum err rc = keyhome_import(w->authority->home, buf_bytes(&keyset->key), &facts);
+	enum err rc = keyhome_import(w->authority->home, key, &facts);
 
-	*valid_out = *present_out = false;
+	*out = (struct work_signature){ 0 };
 	key_facts_free(&facts);
 	if (rc != ERR_OK)
 		return rc;
 	/* Only one signature over all of it counts (P4.5): the encryption's own, or the body's. A client's lines have no body. */
-	if (w->kind != WORK_CLIENT_REQUEST && w->kind != WORK_CLIENT_CONFIRMATION &&
-	    m->signed_bytes.len > 0 && m->signed_whole) {
+	if (!work_is_client(w) && m->signed_bytes.len > 0 && m->signed_whole) {
 		w->signature_of_body = true;
 		rc = keyhome_verify(w->authority->home, buf_bytes(&m->signed_bytes),
 		    buf_bytes(&m->signature), NULL, &signatures);
@@ -111,11 +111,12 @@ enum err work_signed_by(
 		buf_free(&again);
 	}
 	if (rc == ERR_DATA || rc == ERR_PROTOCOL) { /* a signature that does not hold */
-		*present_out = true;
+		out->present = true;
 		return ERR_OK;
 	}
-	*present_out = signatures.count > 0;
-	*valid_out = rc == ERR_OK && signatures.count == 1 && signatures.list[0].valid &&
-		     str_equal(signatures.list[0].key, keyset->fingerprint);
+	out->present = signatures.count > 0;
+	out->created = signatures.count > 0 ? signatures.list[0].created : 0;
+	out->valid = rc == ERR_OK && signatures.count == 1 && signatures.list[0].valid &&
+		     str_equal(signatures.list[0].key, fingerprint);
 	return rc;
 }

@@ -16,6 +16,7 @@
 #include "outage.h"
 #include "packet.h"
 #include "pipeline.h"
+#include "remind.h"
 #include "role.h"
 #include "shared/publish.h"
 
@@ -160,6 +161,17 @@ static void publish(struct worker *worker)
 		journal_info("published %lld %s", (long long)count, count == 1 ? "key" : "keys");
 }
 
+static void remind(struct worker *worker)
+{
+	int64_t count = 0;
+	if (remind_due(worker->authority, when_now(), &count) != ERR_OK)
+		journal_warning("cannot remind: %s", err_text());
+	else if (count > 0)
+		journal_info("reminded %lld %s", (long long)count, count == 1 ? "user" : "users");
+	if (count > 0)
+		wake_sender();
+}
+
 /* Once a day: what nothing asks for any more. */
 static void prune(struct worker *worker)
 {
@@ -225,7 +237,7 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 		answer_outcome(packet->ticket, w.outcome, 0);
 		if (w.letters.count > 0)
 			wake_sender();
-		if (w.verdict == VERDICT_CONFIRM)
+		if (w.verdict == VERDICT_CONFIRM || w.verdict == VERDICT_REVOKED)
 			publish(worker);
 	} else {
 		bool outage = defer(worker, &w, rc);
@@ -491,6 +503,7 @@ static void worker_loop(struct worker *worker, int stop_fd)
 		if (check_clock(worker) == ERR_OK && worker->publishes &&
 		    when_monotonic_ms() >= publish_at) {
 			publish(worker);
+			remind(worker);
 			prune(worker);
 			publish_at = when_monotonic_ms() + PUBLISH_EVERY_SECONDS * 1000;
 		}

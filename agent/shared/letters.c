@@ -327,6 +327,18 @@ static enum err add_letter(struct authority *authority, const char *subject,
 	return write_signed(&header, text, &row->mail);
 }
 
+enum err letters_add_part(struct authority *authority, enum outbox_kind kind, const char *to,
+    const char *subject, const struct part *part, int64_t now, struct letters *out)
+{
+	struct signed_text text = { 0 };
+	enum err e = sign_part(authority, part, &text);
+
+	if (!e)
+		e = add_letter(authority, subject, &text, kind, to, now, out);
+	signed_text_free(&text);
+	return e;
+}
+
 /* Copies for those who watch are of kind OUTBOX_ALARM, which no cap stops or counts (P5.6, P6.7).
  */
 static enum err add_copies(struct authority *authority, const char *subject,

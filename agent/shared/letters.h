@@ -43,6 +43,9 @@ struct notice {
  */
 CHECKED enum err letters_add_notice(
     struct authority *authority, const struct notice *notice, int64_t now, struct letters *out);
+/* One mail, multipart/signed by the authority over `part`. Runs gpg. */
+CHECKED enum err letters_add_part(struct authority *authority, enum outbox_kind kind,
+    const char *to, const char *subject, const struct part *part, int64_t now, struct letters *out);
 /* A signed text to administrators (quarantine, alarms). Runs gpg. */
 CHECKED enum err letters_add_alarm(struct authority *authority, const char *subject,
     const char *text, int64_t now, struct letters *out);

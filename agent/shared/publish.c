@@ -127,23 +127,53 @@ static enum err remove_entry(const char *path)
 	return e;
 }
 
+struct gathered {
+	const char *fingerprint; /* of the current key; NULL: there is none */
+	struct buf *out;
+};
+
+/* A key that others may have, and must not use any more; never one that was not confirmed (P5.4). */
+static void gather_revoked(const struct keyset_row *row, void *context)
+{
+	struct gathered *g = context;
+
+	if (row->revoked && row->confirmed && !str_equal(row->fingerprint, g->fingerprint))
+		buf_add(g->out, row->key.data, row->key.len);
+}
+
+/* The current key of an address, and behind it those that were revoked, where policy publishes them; empty: none. */
+static enum err gather(
+    struct authority *authority, const char *address, int64_t now, struct buf *out)
+{
+	struct keyset_row *row = NULL;
+	enum err e = keyset_to_publish(authority->store, address, now, &row);
+	struct gathered g = { .fingerprint = row ? row->fingerprint : NULL, .out = out };
+
+	if (!e && row)
+		buf_add(out, row->key.data, row->key.len);
+	if (!e && str_equal(authority->conf->policy.revoked, "publish"))
+		e = keyset_each(authority->store, address, true, gather_revoked, &g);
+	keyset_row_free(&row);
+	return e;
+}
+
 enum err publish_address(
     struct authority *authority, const char *directory, const char *address, int64_t now)
 {
 	char *path = entry_path(directory, address);
-	struct keyset_row *row = NULL;
+	struct buf content = BUF_INIT;
 	enum err e;
 
-	if ((e = keyset_to_publish(authority->store, address, now, &row)))
+	if ((e = gather(authority, address, now, &content)))
 		goto out;
-	if (!row) {
+	if (!content.len) {
 		e = remove_entry(path);
 		goto out;
 	}
 	if (!(e = write_policy(authority, directory, address)))
-		e = write_entry(directory, path, buf_bytes(&row->key));
+		e = write_entry(directory, path, buf_bytes(&content));
 out:
-	keyset_row_free(&row);
+	buf_free(&content);
 	str_free(&path);
 	return e;
 }

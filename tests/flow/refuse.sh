@@ -36,7 +36,7 @@ print(said['What'] + '\t' + said['Advice'])
 PY
 }
 # Some name the particular field, key or size in place of the first sentence: it is then one sentence of its own, the same in both places.
-particulars='policy request-malformed too-large keyset-not-allowed key-missing key-ambiguous key-unusable name-mismatch'
+particulars='deposit-mismatch policy request-malformed too-large keyset-not-allowed key-missing key-ambiguous key-unusable name-mismatch'
 particular() { # SAID WANTED: what was said, with a fit first sentence put back to the table's
     awk -F '\t' -v what="${2%%$'\t'*}" 'NR == 1 {first = $1} {print ($1 == first && $1 ~ /^[A-Z].*\.$/ ? what : $1) "\t" $2 (NF > 2 ? "\t" $3 : "")}' <<<"$1"
 }
@@ -143,7 +143,13 @@ as carol gpg --armor --export "$misnamed" >"$T/misnamed.asc"
 plain_mail carol@example.org "$named" "$T/misnamed.asc" | refused 'a name with an @ in it' key-unusable carol@example.org 1
 like "key-unusable: it says what is wrong with the name" "$(cat "$(reply_to carol@example.org)")" "name in the key's user ID"
 head -c 300 /dev/urandom >"$T/deposit"
+lines alice@example.org "$alice" | forge "$token" "$T/alice.bin" "$T/deposit" | encrypted alice@example.org | refused 'a deposit that is none' deposit-mismatch alice@example.org 1
+conf_set policy escrow '"required"'
+lines alice@example.org "$alice" | forge "$token" "$T/alice.bin" | encrypted alice@example.org | refused 'no deposit where one is required' deposit-required alice@example.org 1
+plain_mail alice@example.org "$token" "$T/alice.asc" | refused 'plain mail where a deposit is required' client-required alice@example.org 1
+conf_set policy escrow '"off"'
 lines alice@example.org "$alice" | forge "$token" "$T/alice.bin" "$T/deposit" | encrypted alice@example.org | refused 'a deposit' deposit-unwanted alice@example.org 1
+conf_set policy escrow '"offered"'
 head -c 40000 /dev/urandom >"$T/big"
 lines alice@example.org "$alice" | forge "$token" "$T/big" | encrypted alice@example.org | refused 'a key of 40 kB' too-large alice@example.org 1
 { plain_mail alice@example.org "$token" "$T/alice.asc" | sed '$d'; printf -- '--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n'; head -c 400000 /dev/urandom | base64; printf -- '--b--\n'; } | refused 'a photograph' too-large alice@example.org 1

@@ -1,6 +1,7 @@
 /*
  * forge TOKEN KEYFILE [DEPOSITFILE] < LINES : the inside of a client's request (P2.2) with exactly these lines above Token-Key, rightly signed with the
- * token. So a flow can say anything that the real client would not. KEYFILE is binary; "-" for the token makes an unsigned one.
+ * token. So a flow can say anything that the real client would not. KEYFILE and DEPOSITFILE are binary; "-" for the token: without Token-Key and
+ * Token-Signature, as in a renewal.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,32 +25,44 @@ static void add_block(struct buf *out, const char *name, const struct buf *part)
 	base64_add(out, buf_bytes(part), 64, "\n");
 }
 
+static void add_token(
+    struct buf *lines, const struct token *token, const struct buf *key, const struct buf *deposit)
+{
+	uint8_t public_key[TOKEN_KEY_BYTES], signature[TOKEN_SIGNATURE_BYTES] = { 0 };
+	struct buf signed_text = BUF_INIT;
+
+	token_key_public(token->seed, public_key);
+	buf_add_text(lines, "Token-Key: ");
+	hex_add(lines, bytes_of(public_key, sizeof public_key));
+	buf_add_byte(lines, '\n');
+	buf_add_text(&signed_text, "countersign request v1\n");
+	buf_add(&signed_text, lines->data, lines->len);
+	add_hash(&signed_text, key);
+	add_hash(&signed_text, deposit);
+	token_key_sign(token->seed, buf_bytes(&signed_text), signature);
+	buf_add_text(lines, "Token-Signature: ");
+	base64_add(lines, bytes_of(signature, sizeof signature), 0, "");
+	buf_add_byte(lines, '\n');
+	buf_free(&signed_text);
+}
+
 int main(int argc, char **argv)
 {
-	struct buf lines = BUF_INIT, key = BUF_INIT, deposit = BUF_INIT, signed_text = BUF_INIT;
-	uint8_t public_key[TOKEN_KEY_BYTES], signature[TOKEN_SIGNATURE_BYTES] = { 0 };
-	struct token token;
+	struct buf lines = BUF_INIT, key = BUF_INIT, deposit = BUF_INIT;
+	struct token token = { 0 };
+	bool without = argc > 1 && str_equal(argv[1], "-");
 
 	secret_start();
-	if (argc < 3 || token_parse(argv[1], &token) != ERR_OK ||
+	if (argc < 3 || (!without && token_parse(argv[1], &token) != ERR_OK) ||
 	    file_read("-", 1 << 20, &lines) != ERR_OK ||
 	    file_read(argv[2], 1 << 20, &key) != ERR_OK ||
 	    (argc > 3 && file_read(argv[3], 1 << 20, &deposit) != ERR_OK)) {
 		fprintf(stderr, "forge: %s\n", argc < 3 ? "usage" : err_text());
 		return 64;
 	}
-	token_key_public(token.seed, public_key);
-	buf_add_text(&lines, "Token-Key: ");
-	hex_add(&lines, bytes_of(public_key, sizeof public_key));
+	if (!without)
+		add_token(&lines, &token, &key, &deposit);
 	buf_add_byte(&lines, '\n');
-	buf_add_text(&signed_text, "countersign request v1\n");
-	buf_add(&signed_text, lines.data, lines.len);
-	add_hash(&signed_text, &key);
-	add_hash(&signed_text, &deposit);
-	token_key_sign(token.seed, buf_bytes(&signed_text), signature);
-	buf_add_text(&lines, "Token-Signature: ");
-	base64_add(&lines, bytes_of(signature, sizeof signature), 0, "");
-	buf_add_text(&lines, "\n\n");
 	add_block(&lines, "Key", &key);
 	if (deposit.len > 0)
 		add_block(&lines, "Deposit", &deposit);
@@ -58,6 +71,5 @@ int main(int argc, char **argv)
 	buf_free(&lines);
 	buf_free(&key);
 	buf_free(&deposit);
-	buf_free(&signed_text);
 	return fflush(stdout) ? 74 : 0;
 }

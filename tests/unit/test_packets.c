@@ -583,6 +583,77 @@ static void data_in_chunks(void **state)
 	buf_free(&out);
 }
 
+#define ISSUER "\x16\x21\x04" /* subpacket 33 of 22 octets, version 4 */
+#define TWENTY "\x7e\x6f\xa8\x60\x65\x77\xcb\x04\x9b\x87\x34\x27\x22\x60\x1b\x57\x6f\xda\x0b\xb5"
+#define TWENTY_HEX "7E6FA8606577CB049B87342722601B576FDA0BB5"
+
+/* P3.8: what a blob's key revocations name as their issuer; nothing else of it matters. */
+static void test_revocations(void **state)
+{
+	static const struct {
+		const char *what;
+		int type;
+		const char *hashed, *unhashed;
+		size_t hashed_len, unhashed_len;
+		bool found;
+	} cases[] = {
+		{ "hashed", 0x20, ISSUER TWENTY, "", 23, 0, true },
+		{ "unhashed", 0x20, "", ISSUER TWENTY, 0, 23, true },
+		{ "a certification", 0x13, ISSUER TWENTY, "", 23, 0, false },
+		{ "a subkey's revocation", 0x28, ISSUER TWENTY, "", 23, 0, false },
+		{ "nameless", 0x20, "", "", 0, 0, false },
+		{ "a key ID only", 0x20, "\x09\x10\x22\x60\x1b\x57\x6f\xda\x0b\xb5", "", 10, 0,
+		    false },
+		{ "version 5", 0x20, "\x16\x21\x05" TWENTY, "", 23, 0, false },
+		{ "cut", 0x20, "\x16\x21\x04\x7e", "", 4, 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buf alone = BUF_INIT, whole = BUF_INIT, key = BUF_INIT;
+		struct bytes found = { 0 };
+		char fingerprint[41] = "";
+		dearmor(alice, &key);
+		put_signature(&alone, cases[i].type, bytes_of(cases[i].hashed, cases[i].hashed_len),
+		    bytes_of(cases[i].unhashed, cases[i].unhashed_len));
+		assert_int_equal(packets_graft(buf_bytes(&key), buf_bytes(&alone), &whole), ERR_OK);
+		assert_int_equal(whole.len, key.len + alone.len);
+		struct bytes blobs[] = { buf_bytes(&alone), buf_bytes(&whole) };
+		for (size_t n = 0; n < 2; n++) {
+			if (packets_revocation_at(blobs[n], 0, &found, fingerprint) !=
+			    cases[i].found)
+				fail_msg("%s", cases[i].what);
+			assert_false(packets_revocation_at(blobs[n], 1, &found, fingerprint));
+			if (cases[i].found) {
+				assert_string_equal(fingerprint, TWENTY_HEX);
+				assert_true(bytes_equal(found, buf_bytes(&alone)));
+			}
+		}
+		buf_free(&alone);
+		buf_free(&whole);
+		buf_free(&key);
+	}
+}
+
+static void test_revocations_counted(void **state)
+{
+	struct buf two = BUF_INIT, grafted = BUF_INIT;
+	struct bytes found;
+	char fingerprint[41];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		put_signature(&two, 0x20, bytes_of(ISSUER TWENTY, 23), bytes_of(NULL, 0));
+	assert_true(packets_revocation_at(buf_bytes(&two), 1, &found, fingerprint));
+	assert_int_equal(found.len, two.len / 2);
+	assert_false(packets_revocation_at(buf_bytes(&two), 2, &found, fingerprint));
+	assert_int_equal(packets_graft(buf_bytes(&two), found, &grafted), ERR_DATA); /* no key */
+	assert_int_equal(packets_graft(bytes_of(NULL, 0), found, &grafted), ERR_DATA);
+	assert_int_equal(grafted.len, 0);
+	buf_free(&two);
+	buf_free(&grafted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +669,8 @@ int main(void)
 		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_summary_forms),
 		cmocka_unit_test(test_key_at),
+		cmocka_unit_test(test_revocations),
+		cmocka_unit_test(test_revocations_counted),
 		cmocka_unit_test(test_reduce),
 		cmocka_unit_test(test_reduce_signatures),
 		cmocka_unit_test(test_reduce_without_binding),
