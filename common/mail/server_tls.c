@@ -137,7 +137,8 @@ static enum err say_certificate(struct server *server)
 	unsigned status = gnutls_session_get_verify_cert_status(link->tls);
 	char day[WHEN_TEXT_SIZE];
 
-	if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
+	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA |
+			 GNUTLS_CERT_SIGNATURE_FAILURE))
 		return link_break(server, "has a certificate that is vouched for by nobody in %s",
 		    *ca_file ? ca_file : "the system's list of authorities");
 	if (status & GNUTLS_CERT_EXPIRED)
