@@ -73,29 +73,48 @@ static struct item read_item(struct bytes rest)
 	return item;
 }
 
-static enum err keep_item(struct imapbox *box, const struct imapbox_answer *answer, void *argument)
+/* The planned mail that a FETCH answer is about, and what it says; NULL for anything else. */
+static struct imapbox_ahead *item_for(
+    struct imapbox *box, const struct imapbox_answer *answer, struct item *out)
 {
-	(void)argument;
+	struct imapbox_ahead *mail;
+
 	if (!imapbox_is(answer->word, "FETCH"))
-		return ERR_OK;
-	struct item item = read_item(answer->rest);
-	struct imapbox_ahead *mail = find(box, item.uid);
-	if (!mail)
-		return ERR_OK;
-	if (item.sized) {
-		mail->size = item.size;
+		return NULL;
+	*out = read_item(answer->rest);
+	mail = find(box, out->uid);
+	if (mail && out->sized) {
+		mail->size = out->size;
 		mail->sized = true;
 	}
-	if (item.read && !mail->read) {
-		char *plain = item.quoted ? imapbox_unquote(item.body) : NULL;
-		mail->body.secret = true; /* there may be a token in it */
-		if (plain)
-			buf_add_text(&mail->body, plain);
-		else
-			buf_add(&mail->body, item.body.data, item.body.len);
-		str_wipe(&plain);
-		mail->read = true;
-	}
+	return mail;
+}
+
+static enum err keep_size(struct imapbox *box, const struct imapbox_answer *answer, void *argument)
+{
+	struct item item;
+
+	(void)argument;
+	(void)item_for(box, answer, &item);
+	return ERR_OK;
+}
+
+static enum err keep_body(struct imapbox *box, const struct imapbox_answer *answer, void *argument)
+{
+	struct item item;
+	struct imapbox_ahead *mail = item_for(box, answer, &item);
+
+	(void)argument;
+	if (!mail || !item.read || mail->read)
+		return ERR_OK;
+	char *plain = item.quoted ? imapbox_unquote(item.body) : NULL;
+	mail->body.secret = true; /* there may be a token in it */
+	if (plain)
+		buf_add_text(&mail->body, plain);
+	else
+		buf_add(&mail->body, item.body.data, item.body.len);
+	mail->read = true;
+	str_wipe(&plain);
 	return ERR_OK;
 }
 
@@ -161,7 +180,7 @@ static enum err read_sizes(struct imapbox *box)
 
 	add_set(box, &set);
 	enum err err = imapbox_command(
-	    box, ANSWERS_BYTES, keep_item, NULL, "UID FETCH %s (UID RFC822.SIZE)", buf_text(&set));
+	    box, ANSWERS_BYTES, keep_size, NULL, "UID FETCH %s (UID RFC822.SIZE)", buf_text(&set));
 	buf_free(&set);
 	return err;
 }
@@ -179,7 +198,7 @@ static enum err read_bodies(struct imapbox *box)
 	    buf_text(&set), box->ahead_most);
 	box->literal_most = box->ahead_most;
 	if (!err)
-		err = imapbox_finish(box, keep_item, NULL);
+		err = imapbox_finish(box, keep_body, NULL);
 	buf_free(&set);
 	return err;
 }

@@ -101,6 +101,7 @@ enum imapbox_token imapbox_token(struct bytes *rest, struct bytes *out)
 	enum imapbox_token kind;
 	size_t len;
 
+	*out = bytes_of(NULL, 0);
 	while (rest->len > 0 && rest->data[0] == ' ')
 		*rest = from(*rest, 1);
 	if (rest->len == 0)
