@@ -417,7 +417,7 @@ static void judge(struct parent *p)
 		line = str_dup("ready");
 	else if (!missing->reported)
 		line = str_ndup(p->status, strcspn(p->status, "\n"));
-	else if (missing->kind == KIND_INTAKE)
+	else if (!ours)
 		line = str_printf("not ready: mailbox %s: %s",
 		    p->conf->mailbox[missing->index].server.url, missing->why);
 	else
