@@ -75,7 +75,10 @@ static enum err run_token_command(const char *command, struct buf *out)
 	int status = 0;
 	enum err err = proc_run(argv, bytes_of(NULL, 0), TOKEN_SECONDS, &printed, &errors, &status);
 
-	if (err) {
+	if (err == ERR_TEMPORARY) {
+		err = err_fail(
+		    ERR_CONFIG, "the token-command did not end within %d s", TOKEN_SECONDS);
+	} else if (err) {
 		err = err_prefix(ERR_CONFIG, "token-command");
 	} else if (status != 0) {
 		err = command_failed(status, &errors);
