@@ -30,7 +30,7 @@
 
 /*
  * A play is a text with one step a line, one play for each connection in turn:
- *   S text   say a line
+ *   S text   say a line, or at once those between "|"
  *   C text   hear a line that begins so     D   hear lines until one is "."
  *   TLS      shake hands          END      close at once
  *   HANG     say nothing more until the peer is gone
@@ -66,13 +66,16 @@ static UNUSED ssize_t peer_receive(struct peer *p, void *data, size_t len)
 	return p->tls ? gnutls_record_recv(p->tls, data, len) : read(p->fd, data, len);
 }
 
-static UNUSED void peer_say(struct peer *p, const char *text)
+static UNUSED bool peer_say(struct peer *p, const char *text)
 {
-	char line[4096];
-	int len = snprintf(line, sizeof line, "%s\r\n", text);
-	if (p->tls ? gnutls_record_send(p->tls, line, (size_t)len) < 0
-		   : send(p->fd, line, (size_t)len, MSG_NOSIGNAL) < 0)
-		_exit(0);
+	struct buf line = BUF_INIT;
+	for (; *text; text++)
+		buf_add_text(&line, *text == '|' ? "\r\n" : (char[]){ *text, '\0' });
+	buf_add_text(&line, "\r\n");
+	ssize_t put = p->tls ? gnutls_record_send(p->tls, line.data, line.len)
+			     : send(p->fd, line.data, line.len, MSG_NOSIGNAL);
+	buf_free(&line);
+	return put > 0;
 }
 
 /* With its CRLF; false at the end. */
@@ -127,7 +130,7 @@ static UNUSED void play(int fd, const char *text, struct heard *heard, const str
 		(void)snprintf(step, sizeof step, "%.*s", (int)len, text);
 		text += len + (text[len] == '\n');
 		if (step[0] == 'S') {
-			peer_say(&p, step + 2);
+			(void)peer_say(&p, step + 2);
 		} else if (step[0] == 'C') {
 			if (!peer_hear(&p, heard, line, sizeof line))
 				break;
@@ -142,8 +145,8 @@ static UNUSED void play(int fd, const char *text, struct heard *heard, const str
 			if (!peer_tls(&p, self, priorities))
 				break;
 		} else if (strcmp(step, "FLOOD") == 0) {
-			for (;;)
-				peer_say(&p, "250-x");
+			while (peer_say(&p, "250-x"))
+				continue;
 		} else if (strcmp(step, "HANG") == 0) {
 			while (peer_receive(&p, line, sizeof line) > 0)
 				continue;
