@@ -23,6 +23,7 @@ loopback() { grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 &&
 in_background() { # COMMAND...: ends with the test
     "$@" </dev/null >>"$S/background.log" 2>&1 &
     servers_pids+=($!)
+    disown
 }
 greets() { # PORT PATTERN
     local line=
@@ -173,6 +174,13 @@ dovecot_stop() {
     dovecot_pid=
 }
 dovecot_adm() { as_nobody "${dovecot_env[@]}" "$dovecot_root/usr/bin/doveadm" -c "$S/dovecot/dovecot.conf" "$@"; }
+# dovecot_password NAME PASSWORD: from now on; the file is read again because it is of another time.
+dovecot_password() {
+    local users
+    users=$(sed "s/^$1:.*/$1:{PLAIN}$2/" "$S/dovecot/users")
+    echo "$users" >"$S/dovecot/users"
+    touch -d "@$(($(stat -c %Y "$S/dovecot/users") + 10))" "$S/dovecot/users"
+}
 dovecot_logins() { grep -c "imap-login: Info: Login: user=<$1" "$S/dovecot/dovecot.log"; }
 dovecot_refusals() { grep -c "imap-login: .*auth failed.* user=<$1" "$S/dovecot/dovecot.log"; }
 maildir_of() { echo "$S/dovecot/mail/$1/Maildir"; }
