@@ -53,7 +53,7 @@ static enum err start_tls(struct imapbox *box)
 			box->server->name));
 	err = imapbox_command(box, 0, NULL, NULL, "STARTTLS");
 	if (err == ERR_TEMPORARY)
-		return imapbox_lose(box, ERR_UNAVAILABLE);
+		err = err_prefix(ERR_UNAVAILABLE, "STARTTLS was refused");
 	if (!err)
 		err = server_upgrade(box->server);
 	return err ? imapbox_lose(box, err) : ERR_OK;

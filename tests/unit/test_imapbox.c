@@ -218,7 +218,8 @@ static void starttls_missing(void **state)
 		const char *script, *text;
 	} cases[] = {
 		{ "> * OK ready\n" CAPABILITIES("AUTH=PLAIN") ".\n", "does not offer STARTTLS" },
-		{ "> * OK ready\n" CAPABILITIES("STARTTLS") "< STARTTLS\n> $ BAD no\n.\n", "no" },
+		{ "> * OK ready\n" CAPABILITIES("STARTTLS") "< STARTTLS\n> $ BAD no\n.\n",
+		    "STARTTLS was refused" },
 		{ "> * OK ready\n" CAPABILITIES(
 		      "STARTTLS") "< STARTTLS\n> $ OK go\n> * CAPABILITY EVIL\n.\n",
 		    "before TLS" },
