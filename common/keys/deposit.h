@@ -31,6 +31,9 @@ CHECKED enum err escrow_open(const char *home, const char *parent, const char *f
     const struct bytes *passphrase, struct escrow **out);
 /* `out` must be secret. ERR_DATA: not sealed to this key, or damaged. */
 CHECKED enum err escrow_unseal(struct escrow *escrow, struct bytes sealed, struct buf *out);
+/* Opens and seals to another escrow key, as deposit_seal does; errors of both. */
+CHECKED enum err escrow_reseal(struct escrow *escrow, struct bytes sealed, struct bytes new_key,
+    const char *new_fingerprint, struct buf *out);
 void escrow_close(struct escrow **escrow);
 
 /*

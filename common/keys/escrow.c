@@ -144,6 +144,19 @@ enum err escrow_unseal(struct escrow *escrow, struct bytes sealed, struct buf *o
 	return err && !err_is_passing(err) ? err_prefix(ERR_DATA, "a deposit") : err;
 }
 
+enum err escrow_reseal(struct escrow *escrow, struct bytes sealed, struct bytes new_key,
+    const char *new_fingerprint, struct buf *out)
+{
+	struct buf clear = BUF_SECRET;
+	enum err err = escrow_unseal(escrow, sealed, &clear);
+
+	if (!err)
+		err = deposit_seal(vault_home(escrow->vault), new_key, new_fingerprint,
+		    buf_bytes(&clear), out);
+	buf_free(&clear);
+	return err;
+}
+
 void escrow_close(struct escrow **escrow)
 {
 	if (!*escrow)
