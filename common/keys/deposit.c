@@ -16,6 +16,16 @@
 
 /* ---- out of a home ---- */
 
+/* Where clear keys may be for a moment. */
+static const char *memory_directory(void)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (runtime && runtime[0] == '/' && access(runtime, W_OK) == 0 && file_is_tmpfs(runtime))
+		return runtime;
+	return "/dev/shm";
+}
+
 /* The subkey with its keygrip, as far as it is here and can be handed in. */
 static enum err subkey_find(
     struct keyhome *home, const char *fingerprint, gpgme_key_t *key_out, gpgme_subkey_t *subkey_out)
@@ -34,10 +44,22 @@ static enum err subkey_find(
 	return ERR_OK;
 }
 
+/* Behind a wrong password gpg leaves it out, and says that all is well. */
+static enum err subkey_export(
+    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
+{
+	char *pattern = str_printf("%s!", fingerprint);
+	enum err err = secret_export(home, pattern, GPGME_EXPORT_MODE_SECRET_SUBKEY, password, out);
+
+	if (!err && packets_summarise(buf_bytes(out)).secret_keys < 2)
+		err = err_fail(ERR_DENIED, "the password is wrong");
+	str_free(&pattern);
+	return err;
+}
+
 enum err deposit_export(struct keyhome *home, const char *encryption_fingerprint, struct buf *out)
 {
 	struct buf deposit = BUF_SECRET, public = BUF_INIT;
-	char *pattern = str_printf("%s!", encryption_fingerprint);
 	gpgme_subkey_t subkey = NULL;
 	gpgme_key_t key = NULL;
 	struct refusal why;
@@ -49,8 +71,7 @@ enum err deposit_export(struct keyhome *home, const char *encryption_fingerprint
 		err = err_fail(ERR_DATA, "the key %s is on a card", encryption_fingerprint);
 		goto out;
 	}
-	err = secret_export(
-	    home, pattern, GPGME_EXPORT_MODE_SECRET_SUBKEY, bytes_of("", 0), &deposit);
+	err = subkey_export(home, encryption_fingerprint, bytes_of("", 0), &deposit);
 	if (err == ERR_DENIED)
 		err = err_fail(
 		    ERR_DATA, "the key %s is protected by a password", encryption_fingerprint);
@@ -65,7 +86,26 @@ out:
 	gpgme_key_unref(key);
 	buf_free(&deposit);
 	buf_free(&public);
-	str_free(&pattern);
+	return err;
+}
+
+enum err deposit_export_protected(struct keyhome *home, const char *parent,
+    const char *encryption_fingerprint, struct bytes password, struct buf *out)
+{
+	struct buf secret = BUF_SECRET;
+	struct vault *vault = NULL;
+	enum err err;
+
+	if ((err = subkey_export(home, encryption_fingerprint, password, &secret)) ||
+	    (err = vault_make(parent ? parent : memory_directory(), &vault)) ||
+	    (err = secret_import(vault_home(vault), buf_bytes(&secret))) ||
+	    (err = keyring_set_password(
+		 vault_home(vault), encryption_fingerprint, password, bytes_of("", 0))))
+		goto out;
+	err = deposit_export(vault_home(vault), encryption_fingerprint, out);
+out:
+	vault_close(&vault);
+	buf_free(&secret);
 	return err;
 }
 
@@ -166,21 +206,10 @@ out:
 
 /* ---- into a user's home (P7.4) ---- */
 
-/* Where clear keys may be for a moment. */
-static const char *memory_directory(void)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-	if (runtime && runtime[0] == '/' && access(runtime, W_OK) == 0 && file_is_tmpfs(runtime))
-		return runtime;
-	return "/dev/shm";
-}
-
 /* The deposit's subkey, protected; never in clear where it goes. */
 static enum err protect(const char *parent, struct bytes deposit, const char *fingerprint,
     struct bytes password, struct buf *out)
 {
-	char *pattern = str_printf("%s!", fingerprint);
 	struct vault *vault = NULL;
 	enum err err;
 
@@ -189,11 +218,9 @@ static enum err protect(const char *parent, struct bytes deposit, const char *fi
 	if (password.len &&
 	    (err = keyring_set_password(vault_home(vault), fingerprint, bytes_of("", 0), password)))
 		goto out;
-	err = secret_export(
-	    vault_home(vault), pattern, GPGME_EXPORT_MODE_SECRET_SUBKEY, password, out);
+	err = subkey_export(vault_home(vault), fingerprint, password, out);
 out:
 	vault_close(&vault);
-	str_free(&pattern);
 	return err;
 }
 

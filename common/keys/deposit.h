@@ -10,6 +10,11 @@
 /* The subkey's secret with a stub for the primary, not protected; `out` must be secret. ERR_DATA when it is protected by a password or on a card. */
 CHECKED enum err deposit_export(
     struct keyhome *home, const char *encryption_fingerprint, struct buf *out);
+/*
+ * The same of a subkey behind `password`, which is taken off in a throw-away home below `parent` (as for deposit_install). ERR_DENIED: that is not its password.
+ */
+CHECKED enum err deposit_export_protected(struct keyhome *home, const char *parent,
+    const char *encryption_fingerprint, struct bytes password, struct buf *out);
 
 /*
  * The agent's proof: in a throw-away home below `parent` (tmpfs) with an agent of its own, which ends with it, the deposit decrypts a challenge encrypted to FPR! of that

@@ -132,7 +132,7 @@ static void exports_nothing_else(void **state)
 	struct scene *s = *state;
 	struct place *p = s->place;
 	char *path = path_join(p->dir, "bob");
-	struct buf deposit = BUF_SECRET;
+	struct buf deposit = BUF_SECRET, public = BUF_INIT;
 	struct keyhome *home;
 	char bob[41], subkey[41];
 
@@ -150,9 +150,24 @@ static void exports_nothing_else(void **state)
 	agent_stop(path); /* what it had cached */
 	assert_fault(export_from(path, subkey, &deposit), ERR_DATA);
 	assert_int_equal(deposit.len, 0);
+	/* With its password it can: that stays on it. */
+	assert_fine(keyhome_open(path, false, &home));
+	assert_fault(deposit_export_protected(home, p->run, subkey, text_bytes("wrong"), &deposit),
+	    ERR_DENIED);
+	assert_fault(
+	    deposit_export_protected(home, p->run, subkey, nothing(), &deposit), ERR_DENIED);
+	assert_fine(deposit_export_protected(home, p->run, subkey, text_bytes(PASSWORD), &deposit));
+	assert_fine(keyhome_export(home, bob, &public));
+	assert_fine(deposit_prove(p->run, buf_bytes(&public), subkey, buf_bytes(&deposit)));
+	agent_stop(path);
+	buf_clear(&deposit);
+	assert_fault(export_from(path, subkey, &deposit), ERR_DATA);
+	keyhome_close(&home);
+	assert_no_vault(p);
 	agent_stop(path);
 	str_free(&path);
 	buf_free(&deposit);
+	buf_free(&public);
 }
 
 static void proves(void **state)
