@@ -23,14 +23,14 @@ enum settle {
 /*
  * Opens: creates a Maildir's new, cur, tmp when absent; or connects, logs in and selects. `conf` has to outlive it. Folders (Maildir++ ".Done";
  * on a server beside or below the folder, as its hierarchy allows) are made on first use. ERR_CONFIG for a bad URL, ERR_UNAVAILABLE when it
- * can't be reached or its certificate does not hold, ERR_DENIED when the server refused the credentials: no use in trying again soon.
+ * can't be reached or its certificate does not hold, ERR_DENIED when the server refused the credentials, or lets us only read: no use in trying again soon.
  */
 CHECKED enum err mailbox_open(const struct conf_mailbox *conf, struct mailbox **out);
 void mailbox_close(struct mailbox **box);
 /* The ids of all mails that wait now, oldest first; NULL-terminated array, each id and the array malloc'ed. */
 CHECKED enum err mailbox_list(struct mailbox *box, char ***ids_out, size_t *count_out);
 void mailbox_list_free(char ***ids);
-/* The first max_bytes of a mail; *size_out its whole size. ERR_NOINPUT when it is gone. */
+/* The first max_bytes of a mail; *size_out its whole size. ERR_NOINPUT when it is gone; ERR_IO when this one can't be read: the others may well be. */
 CHECKED enum err mailbox_fetch(
     struct mailbox *box, const char *id, size_t max_bytes, struct buf *out, size_t *size_out);
 /* Moves or removes this mail only, durably. Fine if it is gone. ERR_TEMPORARY when the server would not (the folder is full): again later. */
