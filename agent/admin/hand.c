@@ -62,7 +62,7 @@ static enum submit_result judge(const struct buf *answer)
 	enum submit_result result = (enum submit_result)wire_u8(&w);
 	char *text = wire_text(&w);
 
-	if (wire_end(&w) || (unsigned)result > SUBMIT_IN_DOUBT) {
+	if (wire_end(&w) || (unsigned)result > SUBMIT_DENIED) {
 		result = SUBMIT_IN_DOUBT;
 		(void)err_fail(ERR_UNAVAILABLE, "the mail server gave no answer");
 	} else if (result != SUBMIT_SENT) {

@@ -531,6 +531,8 @@ int intake_main(const struct role_options *options)
 
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
 		in.flights[i].ticket = -1;
+	if (!options->once) /* which may take as long as a server's silence */
+		role_report(false, "connecting");
 	intake_run(&in);
 	enum err rc = in.lost;
 	if (rc == ERR_OK && options->once && in.asides.count > 0)

@@ -95,4 +95,6 @@ is "it was given up" "$(rows 'failed > 0')" 1
 is "the log says so" "$(countersignctl --json log --address f@example.org | python3 -c 'import json,sys; print(*(e["event"] for e in json.load(sys.stdin) if e["event"] == "mail-failed"))')" mail-failed
 like "status too" "$(countersignctl status)" '1 mail could not be sent'
 is "administrators are to hear of it" "$(rows "recipient = 'admin@example.org' AND sent = 0")" 1
+exits "a token mail does not wait" 69 countersignctl token issue t@example.org --mail
+like "and the reason is the server's" "$exits_output" 'refused'
 done_testing
