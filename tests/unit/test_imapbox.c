@@ -405,6 +405,25 @@ static void reading_ahead(void **state)
 	end(p);
 }
 
+/* A range that the server will not give is tried mail by mail. */
+static void range_refused(void **state)
+{
+	struct place *p = *state;
+
+	begin(p,
+	    OPEN("", "2") SEARCH("1",
+		" 4 5") "< UID FETCH 4:5 (UID RFC822.SIZE)\n> * 1 FETCH (UID 4 RFC822.SIZE 1 BODY[]<0> {9}\n# 9\n> )\n"
+			"> * 2 FETCH (UID 5 RFC822.SIZE 1)\n> $ OK\n" BODIES(
+			    "4:5", "9") "> $ NO it hurts\n" BODIES("4",
+			    "9") "> * 1 FETCH (UID 4 BODY[]<0> {1}\n^ a\n> )\n> $ OK\n" BODIES("5",
+			    "9") "> $ NO it hurts\n" LOGOUT);
+	assert_waiting(p, "77-4 77-5");
+	assert_fetch(p, "77-4", 9, ERR_OK, "a", 1);
+	assert_fetch(p, "77-5", 9, ERR_IO, "it hurts", 0);
+	assert_waiting(p, "77-4 77-5");
+	end(p);
+}
+
 /* ---- settling ---- */
 
 #define NO_NAMESPACE "< LIST \"\" \"\"\n> * LIST (\\Noselect) \"/\" \"\"\n> $ OK\n"
@@ -724,10 +743,11 @@ int main(void)
 	const struct CMUnitTest tests[] = { IN_PLACE(opening), IN_PLACE(starttls_missing),
 		cmocka_unit_test(folder_names), IN_PLACE(another_folder), IN_PLACE(listing),
 		IN_PLACE(one_mail), IN_PLACE(odd_answers), IN_PLACE(strange_ids),
-		IN_PLACE(reading_ahead), IN_PLACE(moving), IN_PLACE(checking), IN_PLACE(waiting),
-		IN_PLACE(news_meanwhile), IN_PLACE(others_remove), IN_PLACE(idle_refused),
-		IN_PLACE(without_idle), IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle),
-		IN_PLACE(huge_literal), IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
+		IN_PLACE(reading_ahead), IN_PLACE(range_refused), IN_PLACE(moving),
+		IN_PLACE(checking), IN_PLACE(waiting), IN_PLACE(news_meanwhile),
+		IN_PLACE(others_remove), IN_PLACE(idle_refused), IN_PLACE(without_idle),
+		IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle), IN_PLACE(huge_literal),
+		IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
