@@ -178,7 +178,10 @@ static enum err flag_and_expunge(struct imapbox *box, uint32_t uid)
 	enum err err = imapbox_command(
 	    box, 0, NULL, NULL, "UID STORE %" PRIu32 " +FLAGS.SILENT (\\Deleted)", uid);
 
-	/* RFC 4315 2.1. Without it EXPUNGE would take away whatever else somebody has marked: it stays, marked, and is listed no more. */
+	/*
+	 * RFC 4315 2.1. Without it EXPUNGE would take away whatever else somebody has marked: it stays,
+	 * marked, and is listed no more.
+	 */
 	if (!err && imapbox_can(box, "UIDPLUS"))
 		err = imapbox_command(box, 0, NULL, NULL, "UID EXPUNGE %" PRIu32, uid);
 	return err;

@@ -1,8 +1,9 @@
 /*
- * Mails: one alone with one command; where many wait, a range of them, first their sizes, then as many as fit into a moderate memory.
+ * Mails: one alone with one command; where many wait, a range of them, first their sizes, then as many as fit
+ * into a moderate memory.
  *
- * A mail over which the connection breaks, or of which more comes than was asked for, must not hold up the others: the connection is made again, the range is
- * given up for one at a time, and the mail itself fails.
+ * A mail over which the connection breaks, or of which more comes than was asked for, must not hold up the
+ * others: the connection is made again, the range is given up for one at a time, and the mail itself fails.
  */
 #include <strings.h>
 
@@ -120,7 +121,10 @@ static enum err keep_body(struct imapbox *box, const struct imapbox_answer *answ
 
 /* ---- ranges ---- */
 
-/* The UIDs of what is to be read, as RFC 3501's sets; neighbours by number only, so that it names nothing else. */
+/*
+ * The UIDs of what is to be read, as RFC 3501's sets; neighbours by number only, so that it names nothing
+ * else.
+ */
 static void add_set(const struct imapbox *box, struct buf *out)
 {
 	for (size_t i = 0; i < box->ahead_count; i++) {
@@ -185,7 +189,10 @@ static enum err read_sizes(struct imapbox *box)
 	return err;
 }
 
-/* A size that a server tells may be somewhat wrong, so double is allowed for; a part (RFC 3501 6.4.5) never is larger than asked for. */
+/*
+ * A size that a server tells may be somewhat wrong, so double is allowed for; a part (RFC 3501 6.4.5) never is
+ * larger than asked for.
+ */
 static enum err read_bodies(struct imapbox *box)
 {
 	struct buf set = BUF_INIT;
@@ -216,8 +223,8 @@ static enum err read_range(struct imapbox *box)
 }
 
 /*
- * The connection broke over this, and is made again, unless that has happened too often: ERR_UNAVAILABLE. Otherwise keeps the sentence. ERR_NOINPUT when
- * the folder is another one now.
+ * The connection broke over this, and is made again, unless that has happened too often: ERR_UNAVAILABLE.
+ * Otherwise keeps the sentence. ERR_NOINPUT when the folder is another one now.
  */
 static enum err repair(struct imapbox *box)
 {

@@ -58,7 +58,10 @@ static enum err find_root(struct imapbox *box)
 	return ERR_OK;
 }
 
-/* The two places where it may be; malloc'ed, the second NULL where it is the first. "/" in the configuration is the hierarchy's delimiter. */
+/*
+ * The two places where it may be; malloc'ed, the second NULL where it is the first. "/" in the configuration
+ * is the hierarchy's delimiter.
+ */
 static enum err places(struct imapbox *box, const char *name, char *out[2])
 {
 	struct buf raw = BUF_INIT;

@@ -106,7 +106,10 @@ static enum err hear(struct imapbox *box)
 	}
 }
 
-/* IDLE hides from us that the folder was replaced, some servers also that mail has come: a command brings it out. */
+/*
+ * IDLE hides from us that the folder was replaced, some servers also that mail has come: a command brings it
+ * out.
+ */
 static enum err renew(struct imapbox *box)
 {
 	enum err err = imapbox_idle_end(box);

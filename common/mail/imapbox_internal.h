@@ -1,6 +1,7 @@
 /*
- * imapbox: a folder of an IMAP server (RFC 3501) as a mailbox. The stream is libetpan's over our own link; what goes over it is written and read here, because libetpan
- * 1.9.4 reads an answer whole before anybody can say that it is too large, and falls over several that a server may give.
+ * imapbox: a folder of an IMAP server (RFC 3501) as a mailbox. The stream is libetpan's over our own link;
+ * what goes over it is written and read here, because libetpan 1.9.4 reads an answer whole before anybody can
+ * say that it is too large, and falls over several that a server may give.
  *
  *   imapbox_wire.c    one command, its answers      imapbox_fetch.c   mails, in ranges
  *   imapbox_token.c   what answers are made of      imapbox_folder.c  the folders for settled mails
@@ -77,7 +78,10 @@ struct imapbox_answer {
 	struct bytes word; /* "EXISTS", "OK"; none of a continuation */
 	struct bytes rest;
 };
-/* Sees what comes before the tagged answer; an error of its own ends the command, and must have lost the connection. */
+/*
+ * Sees what comes before the tagged answer; an error of its own ends the command, and must have lost the
+ * connection.
+ */
 typedef enum err imapbox_handler(
     struct imapbox *box, const struct imapbox_answer *answer, void *argument);
 
@@ -92,8 +96,8 @@ CHECKED enum err imapbox_put(struct imapbox *box, struct bytes text);
 /* Reads one answer. What any answer may bring (EXISTS, EXPUNGE, capabilities, BYE) is seen to. */
 CHECKED enum err imapbox_take(struct imapbox *box, struct imapbox_answer *out);
 /*
- * Reads up to the tagged answer of the command sent last; `handler` may be NULL. ERR_TEMPORARY for NO and BAD, with box->code
- * and "HOST:PORT: the server's words"; ERR_UNAVAILABLE when the connection broke.
+ * Reads up to the tagged answer of the command sent last; `handler` may be NULL. ERR_TEMPORARY for NO and BAD,
+ * with box->code and "HOST:PORT: the server's words"; ERR_UNAVAILABLE when the connection broke.
  */
 CHECKED enum err imapbox_finish(struct imapbox *box, imapbox_handler *handler, void *argument);
 /* Of a tagged answer that was taken: ours, and as above. */
@@ -111,8 +115,9 @@ char *imapbox_words(struct bytes text);
 
 enum imapbox_token { IMAPBOX_NONE, IMAPBOX_ATOM, IMAPBOX_STRING, IMAPBOX_LIST };
 /*
- * The next value of an answer: an atom (NIL too, or BODY[…]<0>), a string (quoted, with its backslashes, or a literal), a list without its outer parentheses.
- * Advances *rest; IMAPBOX_NONE at the end or before what is none.
+ * The next value of an answer: an atom (NIL too, or BODY[…]<0>), a string (quoted, with its backslashes, or a
+ * literal), a list without its outer parentheses. Advances *rest; IMAPBOX_NONE at the end or before what is
+ * none.
  */
 enum imapbox_token imapbox_token(struct bytes *rest, struct bytes *out);
 /* Decimal, 32 bits; 0 for anything else. */

@@ -136,7 +136,10 @@ static enum err send_authenticate(struct imapbox *box, struct sasl *sasl, const 
 	return err;
 }
 
-/* One challenge and our answer. Where it is odd we hang up: taking the login back would leave the server the word. */
+/*
+ * One challenge and our answer. Where it is odd we hang up: taking the login back would leave the server the
+ * word.
+ */
 static enum err answer_challenge(
     struct imapbox *box, const struct imapbox_answer *asked, void *argument)
 {

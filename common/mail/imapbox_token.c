@@ -57,7 +57,10 @@ static size_t string_len(struct bytes text, struct bytes *content_out)
 	return start + len;
 }
 
-/* The length of a list with its parentheses; 0 if it has no end. No recursion: a server may nest as deep as it likes. */
+/*
+ * The length of a list with its parentheses; 0 if it has no end. No recursion: a server may nest as deep as it
+ * likes.
+ */
 static size_t list_len(struct bytes text)
 {
 	struct bytes content;

@@ -9,7 +9,10 @@
 
 #define NONCE_BYTES 18
 #define DIGEST_BYTES_MOST 32
-/* RFC 7677 4 asks for 4096 at least, servers for some ten thousands: what is far beyond would only keep us busy. */
+/*
+ * RFC 7677 4 asks for 4096 at least, servers for some ten thousands: what is far beyond would only keep us
+ * busy.
+ */
 #define ROUNDS_LEAST 1000
 #define ROUNDS_MOST 2000000
 
@@ -58,7 +61,10 @@ static enum err answer_login(struct sasl *sasl, struct bytes challenge, struct b
 	return ERR_OK;
 }
 
-/* A second challenge tells what is wrong with the token; the refusal comes when it was answered (RFC 7628 3.2.3). */
+/*
+ * A second challenge tells what is wrong with the token; the refusal comes when it was answered (RFC 7628
+ * 3.2.3).
+ */
 static enum err answer_token(struct sasl *sasl, struct bytes challenge, struct buf *answer)
 {
 	(void)challenge;
@@ -132,7 +138,10 @@ static enum err read_terms(const struct sasl *sasl, struct bytes text, struct sc
 	return err ? odd(sasl, "asks for a number of rounds that is out of all measure") : ERR_OK;
 }
 
-/* RFC 5802 3: SaltedPassword. The password is prepared as RFC 8265 says, or taken as it is where that does not go. */
+/*
+ * RFC 5802 3: SaltedPassword. The password is prepared as RFC 8265 says, or taken as it is where that does not
+ * go.
+ */
 static void salt_password(const struct sasl *sasl, const struct scram_terms *terms, uint8_t *out)
 {
 	gnutls_datum_t prepared = { NULL, 0 };

@@ -6,15 +6,22 @@
 
 struct sasl;
 
-/* For a mechanism that server_mechanism named and the URL's user; `secret` (server_secret) and the names are borrowed as long as the conversation lasts. */
+/*
+ * For a mechanism that server_mechanism named and the URL's user; `secret` (server_secret) and the names are
+ * borrowed as long as the conversation lasts.
+ */
 struct sasl *sasl_open(
     const struct server *server, const char *mechanism, const struct buf *secret);
 void sasl_free(struct sasl **sasl);
-/* Whether we begin: the first answer is then sent with the command, where the protocol can, or to an empty challenge. */
+/*
+ * Whether we begin: the first answer is then sent with the command, where the protocol can, or to an empty
+ * challenge.
+ */
 bool sasl_begins(const struct sasl *sasl);
 /*
- * Appends our answer to the server's challenge to `answer` (a secret), both without base64. The first challenge of a mechanism in which we begin is empty.
- * ERR_PROTOCOL when the server does not keep to the mechanism, or can't prove that it knows the password: hang up.
+ * Appends our answer to the server's challenge to `answer` (a secret), both without base64. The first
+ * challenge of a mechanism in which we begin is empty. ERR_PROTOCOL when the server does not keep to the
+ * mechanism, or can't prove that it knows the password: hang up.
  */
 CHECKED enum err sasl_answer(struct sasl *sasl, struct bytes challenge, struct buf *answer);
 /* After the server's consent: ERR_PROTOCOL when it still owes a proof (RFC 5802 3). */

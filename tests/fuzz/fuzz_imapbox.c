@@ -1,4 +1,7 @@
-/* fuzz_imapbox: whatever an IMAP server answers, to a search, a fetch, the making of a folder, a move and IDLE. */
+/*
+ * fuzz_imapbox: whatever an IMAP server answers, to a search, a fetch, the making of a folder, a move and
+ * IDLE.
+ */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * A mail server that plays a part: in a child process, on a loopback port. A script has one line a step:
  *
- *   > text    send it with CRLF, "$" being the tag of the client's last command; lines that follow one another go out at once
+ *   > text    send it with CRLF, "$" being the tag of the client's last command; such lines go out together
  *   ^ text    send it as it is, without CRLF
  *   # 1000    send so many bytes
  *   < text    the client has to send this, behind a tag
