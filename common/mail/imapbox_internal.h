@@ -108,8 +108,6 @@ CHECKED enum err imapbox_send(struct imapbox *box, size_t bytes, const char *for
 /* Both. */
 CHECKED enum err imapbox_command(struct imapbox *box, size_t bytes, imapbox_handler *handler,
     void *argument, const char *format, ...) PRINTF_LIKE(5, 6);
-/* The server's words for a sentence: one clean line of moderate length; malloc'ed. */
-char *imapbox_words(struct bytes text);
 
 /* ---- imapbox_token.c ---- */
 

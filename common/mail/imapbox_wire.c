@@ -23,7 +23,8 @@ bool imapbox_can(const struct imapbox *box, const char *capability)
 	return can;
 }
 
-char *imapbox_words(struct bytes text)
+/* The server's words for a sentence: one clean line of moderate length; malloc'ed. */
+static char *words_of(struct bytes text)
 {
 	while (text.len > 0 && text.data[0] == ' ')
 		text = bytes_of(text.data + 1, text.len - 1);
@@ -225,7 +226,7 @@ static enum err learn(struct imapbox *box, const struct imapbox_answer *answer)
 	} else if (imapbox_is(answer->word, "OK")) {
 		learn_code(box, answer->rest);
 	} else if (imapbox_is(answer->word, "BYE")) {
-		char *words = imapbox_words(answer->rest);
+		char *words = words_of(answer->rest);
 		enum err err =
 		    err_fail(ERR_UNAVAILABLE, "%s ended the session: %s", box->server->name, words);
 		str_free(&words);
@@ -320,7 +321,7 @@ enum err imapbox_conclude(struct imapbox *box, const struct imapbox_answer *answ
 	}
 	if (!imapbox_is(answer->word, "NO") && !imapbox_is(answer->word, "BAD"))
 		return odd(box);
-	char *words = imapbox_words(answer->rest);
+	char *words = words_of(answer->rest);
 	enum err err = err_fail(ERR_TEMPORARY, "%s: %s", box->server->name, words);
 	str_free(&words);
 	return err;
