@@ -9,6 +9,18 @@
 
 /* ---- open and close ---- */
 
+/* A name that no server could take is told at once, not when the first mail is settled. */
+static enum err check_names(const struct conf_mailbox *conf)
+{
+	struct buf raw = BUF_INIT;
+	enum err err = imapbox_folder_name(conf->done_folder, &raw);
+
+	if (!err)
+		err = imapbox_folder_name(conf->ignored_folder, &raw);
+	buf_free(&raw);
+	return err;
+}
+
 static enum err box_open(struct mailbox *mailbox)
 {
 	struct imapbox *box = mem_alloc(sizeof *box);
@@ -20,7 +32,8 @@ static enum err box_open(struct mailbox *mailbox)
 	box->reply.secret = true;
 	box->done.name = box->conf->done_folder;
 	box->ignored.name = box->conf->ignored_folder;
-	return imapbox_connect(box);
+	enum err err = check_names(box->conf);
+	return err ? err : imapbox_connect(box);
 }
 
 /* Polite, where the connection is good for it; nothing depends on the answer. */
@@ -107,8 +120,9 @@ enum err imapbox_search(struct imapbox *box)
 	    "UID SEARCH UID %" PRIu32 ":* UNDELETED", box->searched + 1);
 	if (!err)
 		add_found(box, &found);
-	else
-		box->unsearched = true;
+	else if (err == ERR_TEMPORARY)
+		err =
+		    imapbox_lose(box, err_prefix(ERR_UNAVAILABLE, "the folder can't be searched"));
 	free(found.uids);
 	return err;
 }

@@ -272,6 +272,18 @@ static void folder_names(void **state)
 	}
 }
 
+static void wrong_folder(void **state)
+{
+	struct place *p = *state;
+	struct conf_mailbox conf = { .server = CONF_SERVER("imaps://sa@192.0.2.1"),
+		.done_folder = "a\x01",
+		.ignored_folder = "",
+		.timeout_seconds = 1 };
+
+	assert_int_equal(mailbox_open(&conf, &p->box), ERR_CONFIG);
+	assert_null(p->box);
+}
+
 static void another_folder(void **state)
 {
 	struct place *p = *state;
@@ -294,6 +306,18 @@ static void listing(void **state)
 	assert_waiting(p, "77-4 77-7 77-9"); /* from memory */
 	((struct imapbox *)p->box->state)->unsearched = true;
 	assert_waiting(p, "77-4 77-7 77-9");
+	end(p);
+}
+
+static void search_refused(void **state)
+{
+	struct place *p = *state;
+	char **ids = NULL;
+	size_t count = 0;
+
+	begin(p, OPEN("", "1") "< UID SEARCH UID 1:* UNDELETED\n> $ NO broken\n.\n");
+	assert_int_equal(mailbox_list(p->box, &ids, &count), ERR_UNAVAILABLE);
+	assert_non_null(strstr(err_text(), "can't be searched"));
 	end(p);
 }
 
@@ -741,13 +765,13 @@ int main(void)
 {
 #define IN_PLACE(f) cmocka_unit_test_setup_teardown(f, place_make, place_remove)
 	const struct CMUnitTest tests[] = { IN_PLACE(opening), IN_PLACE(starttls_missing),
-		cmocka_unit_test(folder_names), IN_PLACE(another_folder), IN_PLACE(listing),
-		IN_PLACE(one_mail), IN_PLACE(odd_answers), IN_PLACE(strange_ids),
-		IN_PLACE(reading_ahead), IN_PLACE(range_refused), IN_PLACE(moving),
-		IN_PLACE(checking), IN_PLACE(waiting), IN_PLACE(news_meanwhile),
-		IN_PLACE(others_remove), IN_PLACE(idle_refused), IN_PLACE(without_idle),
-		IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle), IN_PLACE(huge_literal),
-		IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
+		cmocka_unit_test(folder_names), IN_PLACE(wrong_folder), IN_PLACE(another_folder),
+		IN_PLACE(listing), IN_PLACE(search_refused), IN_PLACE(one_mail),
+		IN_PLACE(odd_answers), IN_PLACE(strange_ids), IN_PLACE(reading_ahead),
+		IN_PLACE(range_refused), IN_PLACE(moving), IN_PLACE(checking), IN_PLACE(waiting),
+		IN_PLACE(news_meanwhile), IN_PLACE(others_remove), IN_PLACE(idle_refused),
+		IN_PLACE(without_idle), IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle),
+		IN_PLACE(huge_literal), IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
