@@ -106,6 +106,11 @@ flow:  ## the end-to-end tests only
 	@$(MAKE) -s fixture-dovecot fixture-postfix
 	@$(MAKE) -s -j2 all tools
 	@tests/run $(FLOWS)
+bench:  ## BENCH_SECONDS=60 of an idle daemon at real mail servers: processor time and memory
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s fixture-dovecot fixture-postfix
+	@$(MAKE) -s -j2 all tools
+	@for b in tests/bench/*.sh; do $$b || exit 1; done
 fuzz:  ## FUZZ_SECONDS=5 for each fuzz target (clang, libFuzzer)
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(CHECK_PACKAGES)"
 	@$(MAKE) -s -j2 CC=clang CFLAGS='-O1 -g' SAN=fuzzer-no-link,address,undefined BUILD=build/fuzz fuzzers
@@ -154,4 +159,4 @@ clean:  ## remove what was built
 	rm -rf $(BUILD)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/\1\t/' | expand -t 14
-.PHONY: all unit tools check check-root check-long demo flow fuzz fuzzers packages install format dist clean help
+.PHONY: all unit tools check check-root check-long demo flow bench fuzz fuzzers packages install format dist clean help
