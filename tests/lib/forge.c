@@ -1,4 +1,6 @@
 /*
+ * forge --open TOKEN ADDRESS FINGERPRINT < PART : what a recovery's reply brings, opened with the token (P5.5).
+ *
  * forge TOKEN KEYFILE [DEPOSITFILE] < LINES : the inside of a client's request (P2.2) with exactly these lines above Token-Key, rightly signed with the
  * token. So a flow can say anything that the real client would not. KEYFILE and DEPOSITFILE are binary; "-" for the token: without Token-Key and
  * Token-Signature, as in a renewal.
@@ -8,6 +10,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "enroll/deposit.h"
 #include "enroll/token.h"
 
 static void add_hash(struct buf *out, const struct buf *part)
@@ -46,6 +49,25 @@ static void add_token(
 	buf_free(&signed_text);
 }
 
+static int open_part(const char *token_text, const char *address, const char *fingerprint)
+{
+	struct buf sealed = BUF_INIT, associated = BUF_INIT, content = BUF_SECRET;
+	uint8_t key[RECOVERY_KEY_BYTES], token_key[TOKEN_KEY_BYTES];
+	struct token token;
+
+	if (token_parse(token_text, &token) != ERR_OK || file_read("-", 1 << 20, &sealed) != ERR_OK)
+		return 64;
+	recovery_key_make(token.seed, key);
+	token_key_public(token.seed, token_key);
+	deposit_associated(token_key, address, fingerprint, &associated);
+	enum err err = recovery_open(key, buf_bytes(&associated), buf_bytes(&sealed), &content);
+	fwrite(content.data, 1, content.len, stdout);
+	buf_free(&sealed);
+	buf_free(&associated);
+	buf_free(&content);
+	return err_exit_status(err);
+}
+
 int main(int argc, char **argv)
 {
 	struct buf lines = BUF_INIT, key = BUF_INIT, deposit = BUF_INIT;
@@ -53,6 +75,8 @@ int main(int argc, char **argv)
 	bool without = argc > 1 && str_equal(argv[1], "-");
 
 	secret_start();
+	if (argc == 5 && str_equal(argv[1], "--open"))
+		return open_part(argv[2], argv[3], argv[4]);
 	if (argc < 3 || (!without && token_parse(argv[1], &token) != ERR_OK) ||
 	    file_read("-", 1 << 20, &lines) != ERR_OK ||
 	    file_read(argv[2], 1 << 20, &key) != ERR_OK ||
