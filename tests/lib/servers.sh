@@ -10,7 +10,7 @@ servers_end() {
     dovecot_kill
     postfix_stop
     kill -9 "${servers_pids[@]}" 2>/dev/null
-    [ -n "${KEEP:-}" ] && echo "# kept: $S" || as_root rm -rf "$S"
+    [ -n "${KEEP:-}" ] && echo "# kept: $S" || rm -rf "$S" 2>/dev/null || as_root rm -rf "$S"
     [ -z "$servers_copy" ] || rm -rf "$servers_copy"
 }
 trap 'flow_end; servers_end' EXIT
@@ -60,7 +60,7 @@ dovecot_start() {
     [ -e "$S/ca/ca.pem" ] || ca_make "$S/ca"
     dovecot_env
     mkdir -p -m 755 "$d"
-    as_root rm -rf "$d/run"
+    rm -rf "$d/run"
     mkdir -p -m 755 "$d/run"
     mkdir -p "$d/state" "$d/mail" "$d/jwt/default/HS256"
     cp "$S/ca/${1:-good}.pem" "$d/cert.pem"
@@ -193,20 +193,21 @@ imap_empty() { [ -z "$(mails_of sa)" ]; }
 # postfix_start [CERT [LINES]]: $smtp_port takes mail from anybody here, $submission_port (STARTTLS) and $submissions_port after login alone. All accounts are
 # Dovecot's; other addresses at example.org are refused there, and come back as bounces.
 postfix_start() {
-    local p=$S/postfix dir
+    local p=$S/postfix
     [ -n "${smtp_port:-}" ] || read -r smtp_port submission_port submissions_port <<<"$(free_ports 3)"
     fixture postfix
-    mkdir -p -m 755 "$p" "$p/etc" "$p/spool" "$p/spool/pid" "$p/data"
-    cp "$S/ca/${1:-good}.pem" "$p/etc/cert.pem"
-    cp "$S/ca/${1:-good}.key" "$p/etc/key.pem"
-    postfix_main_cf "${2:-}" >"$p/etc/main.cf"
-    postfix_master_cf >"$p/etc/master.cf"
-    chmod 644 "$p"/etc/*.cf
-    # Else it is read again and again until it is a second old.
-    touch -d '1 hour ago' "$p/etc/main.cf" "$p/etc/master.cf"
+    mkdir -p "$S/postfix.etc"
+    cp "$S/ca/${1:-good}.pem" "$S/postfix.etc/cert.pem"
+    cp "$S/ca/${1:-good}.key" "$S/postfix.etc/key.pem"
+    postfix_main_cf "${2:-}" >"$S/postfix.etc/main.cf"
+    postfix_master_cf >"$S/postfix.etc/master.cf"
+    # Files younger than a second are read again and again until they are older.
     as_root sh -c '
-        p=$1
-        chown 0:0 "$p" "$p/etc" "$p"/etc/* "$p/spool" "$p/spool/pid"
+        p=$1; umask 022
+        mkdir -p "$p/etc" "$p/spool/pid" "$p/data"
+        cp "$p.etc"/* "$p/etc"
+        chmod 644 "$p/etc"/*.cf
+        touch -d "1 hour ago" "$p/etc"/*.cf
         chown uucp "$p/data"
         for d in active bounce corrupt defer deferred flush hold incoming private saved trace; do mkdir -p -m 700 "$p/spool/$d"; chown uucp "$p/spool/$d"; done
         for d in maildrop public; do mkdir -p -m 710 "$p/spool/$d"; chown uucp:news "$p/spool/$d"; done
