@@ -103,7 +103,7 @@ enum err server_secret(const struct server *server, struct buf *out)
 
 	out->secret = true;
 	if (!with_token && !*conf->password_file)
-		return err_fail(ERR_CONFIG, "there is no password-file for %s", server->name);
+		return err_fail(ERR_CONFIG, "logging in to %s needs a password file", server->name);
 	err = with_token ? run_token_command(conf->token_command, out)
 			 : file_read_secret(conf->password_file, out);
 	/* One line of a protocol, for libraries that end strings with NUL. */

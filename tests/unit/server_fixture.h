@@ -173,6 +173,7 @@ static UNUSED void stage_open(struct stage *stage, const char *const *plays,
 	stage->pid = fork();
 	assert_true(stage->pid >= 0);
 	if (stage->pid == 0) {
+		(void)signal(SIGALRM, SIG_DFL);
 		alarm(30);
 		for (;;) {
 			int peer = accept(fd, NULL, NULL);
