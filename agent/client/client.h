@@ -12,7 +12,7 @@ struct options {
 	bool replace_authority;
 	const char *token_file, *key, *home, *level;
 	const char *password_file, *old_password_file, *key_file;
-	const char *output, *submit;
+	const char *output, *submit, *submit_password_file;
 	bool again, is_unsigned, dialog, json;
 };
 

@@ -26,6 +26,8 @@ static const struct record_field profile_fields[] = {
 	{ "Address", RECORD_TEXT, offsetof(struct local_profile, address) },
 	{ "Name", RECORD_TEXT, offsetof(struct local_profile, name) },
 	{ "Submit", RECORD_TEXT, offsetof(struct local_profile, submit) },
+	{ "Submit-Password-File", RECORD_TEXT,
+	    offsetof(struct local_profile, submit_password_file) },
 	{ NULL, RECORD_TEXT, 0 },
 };
 

@@ -55,8 +55,9 @@ struct local_keyset {
 };
 
 struct local_profile {
-	char *address, *name; /* the last used */
-	char *submit;         /* URL that worked */
+	char *address, *name;       /* the last used */
+	char *submit;               /* URL that worked */
+	char *submit_password_file; /* with it, or NULL */
 };
 
 /* DIR/NAME below the data directory, which is made; malloc'ed. ERR_NOINPUT when there is no home directory. */

@@ -194,7 +194,9 @@ static const struct option open_options[] = {
 	{ "--output", "FILE", offsetof(struct options, output),
 	    "write the confirmation instead of sending it" },
 	{ "--submit", "URL", offsetof(struct options, submit),
-	    "send it by sendmail:PATH or maildir:DIR; remembered" },
+	    "send it by submission://USER@HOST, sendmail:PATH or maildir:DIR; remembered" },
+	{ "--submit-password-file", "FILE", offsetof(struct options, submit_password_file),
+	    "the password for that is the first line of FILE; remembered" },
 	{ NULL, NULL, 0, NULL },
 };
 

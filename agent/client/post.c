@@ -1,6 +1,9 @@
 #include "client/post.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/when.h"
@@ -12,24 +15,55 @@
 #define SENDMAIL "/usr/sbin/sendmail"
 #define SUBMIT_SECONDS 120
 
-static enum err choose_url(const struct options *options, char **out)
+/* How the mail leaves: by the options, else as it did the last time, else by sendmail. */
+struct way {
+	struct conf_server server; /* borrows the two below */
+	char *url, *password_file;
+};
+
+static void way_clear(struct way *way)
+{
+	str_free(&way->url);
+	str_free(&way->password_file);
+}
+
+/* A path is remembered whole, as the next time may be elsewhere. */
+static enum err choose_password_file(
+    const struct options *options, const struct local_profile *profile, char **out)
+{
+	if (options->submit_password_file == NULL) {
+		*out = str_dup(options->submit == NULL ? profile->submit_password_file : NULL);
+		return ERR_OK;
+	}
+	*out = realpath(options->submit_password_file, NULL);
+	return *out != NULL ? ERR_OK
+			    : err_fail(ERR_NOINPUT, "cannot read %s: %s",
+				  options->submit_password_file, strerror(errno));
+}
+
+static enum err choose_way(const struct options *options, struct way *out)
 {
 	struct local_profile profile;
 	enum err e = local_profile_load(&profile);
 
-	*out = NULL;
+	*out = (struct way){ .server = CONF_SERVER(NULL) };
+	if (e == ERR_OK)
+		e = choose_password_file(options, &profile, &out->password_file);
 	if (e != ERR_OK)
 		goto out;
 	if (options->submit != NULL)
-		*out = str_dup(options->submit);
+		out->url = str_dup(options->submit);
 	else if (profile.submit != NULL)
-		*out = str_dup(profile.submit);
+		out->url = str_dup(profile.submit);
 	else if (file_exists(SENDMAIL))
-		*out = str_dup("sendmail:" SENDMAIL);
+		out->url = str_dup("sendmail:" SENDMAIL);
 	else
 		e = err_fail(ERR_UNAVAILABLE,
 		    "there is no %s here: say how to send with --submit URL, or write the mail with --output FILE",
 		    SENDMAIL);
+	out->server.url = out->url;
+	if (out->password_file != NULL)
+		out->server.password_file = out->password_file;
 out:
 	local_profile_clear(&profile);
 	return e;
@@ -37,9 +71,8 @@ out:
 
 enum err post_check(const struct options *options)
 {
-	struct conf_server server = CONF_SERVER(NULL);
 	struct submit *submit = NULL;
-	char *url = NULL;
+	struct way way;
 	enum err e;
 
 	if (options->output != NULL)
@@ -48,14 +81,13 @@ enum err post_check(const struct options *options)
 				 "%s exists already: choose another name for --output",
 				 options->output)
 			   : ERR_OK;
-	e = choose_url(options, &url);
-	server.url = url;
+	e = choose_way(options, &way);
 	if (e == ERR_OK)
-		e = submit_open(&server, SUBMIT_SECONDS, &submit);
+		e = submit_open(&way.server, SUBMIT_SECONDS, &submit);
 	if (e == ERR_OK)
 		e = submit_check(submit);
 	submit_close(&submit);
-	str_free(&url);
+	way_clear(&way);
 	return e;
 }
 
@@ -64,14 +96,17 @@ static enum err write_out(const char *path, struct bytes mail)
 	return str_equal(path, "-") ? file_write_fd(1, mail) : file_create(path, 0600, mail);
 }
 
-static enum err remember(const char *url)
+static enum err remember(const struct way *way)
 {
 	struct local_profile profile;
 	enum err e = local_profile_load(&profile);
 
-	if (e == ERR_OK && !str_equal(profile.submit, url)) {
+	if (e == ERR_OK && (!str_equal(profile.submit, way->url) ||
+			       !str_equal(profile.submit_password_file, way->password_file))) {
 		str_free(&profile.submit);
-		profile.submit = str_dup(url);
+		str_free(&profile.submit_password_file);
+		profile.submit = str_dup(way->url);
+		profile.submit_password_file = str_dup(way->password_file);
 		e = local_profile_save(&profile);
 	}
 	local_profile_clear(&profile);
@@ -82,20 +117,18 @@ static enum err hand_over(
     const struct options *options, const char *from, const char *to, struct bytes mail)
 {
 	const char *recipients[] = { to, NULL };
-	struct conf_server server = CONF_SERVER(NULL);
 	struct submit *submit = NULL;
-	char *url = NULL;
-	enum err e = choose_url(options, &url);
+	struct way way;
+	enum err e = choose_way(options, &way);
 
-	server.url = url;
 	if (e == ERR_OK)
-		e = submit_open(&server, SUBMIT_SECONDS, &submit);
+		e = submit_open(&way.server, SUBMIT_SECONDS, &submit);
 	if (e != ERR_OK)
 		goto out;
 	switch (submit_send(submit, from, recipients, mail)) {
 	case SUBMIT_SENT:
-		if (options->submit != NULL)
-			e = remember(url);
+		if (options->submit != NULL || options->submit_password_file != NULL)
+			e = remember(&way);
 		break;
 	case SUBMIT_TEMPORARY:
 	case SUBMIT_NO_SERVER:
@@ -109,7 +142,7 @@ static enum err hand_over(
 	}
 out:
 	submit_close(&submit);
-	str_free(&url);
+	way_clear(&way);
 	return e;
 }
 
