@@ -73,12 +73,14 @@ ok "the authority's INBOX is empty" await 10 folder_holds INBOX 0
 unlike "no report was answered" "$(cat "$S"/exim/log/mainlog)" '=> .*mailer-daemon'
 daemon_stop
 
-# ---- folders below the INBOX, STARTTLS, PLAIN ----
+# ---- folders below the INBOX, one with a name that is not ASCII; STARTTLS, PLAIN and LOGIN ----
 cyrus_kill
 rm -rf "$S/cyrus"
 cyrus_start 'altnamespace: no' 'unixhierarchysep: no'
 conf_set mailbox url "\"imap://sa@localhost:$cyrus_imap/INBOX\""
 conf_set mailbox sasl plain
+conf_set mailbox done-folder '"Geprüft"'
+conf_set submit sasl login
 conf_set submit url "\"submission://sa@localhost:$exim_submission\""
 conf_set submit recipient-delimiter '"+"'
 exits "countersignd -n finds nothing wrong with STARTTLS" 0 countersignd -n
@@ -86,7 +88,8 @@ daemon_start
 is "the daemon is ready" $? 0
 rm -rf "$T"/mail/outgoing/new/*
 enroll_client dora
-mailbox_settled INBOX.Done 2
+mailbox_settled 'INBOX.Gepr&APw-ft' 2
+ok "Exim took LOGIN" grep -q 'A=login:sa ' "$S/exim/log/mainlog"
 daemon_stop
 ok "the log is whole" countersignctl log verify
 done_testing
