@@ -143,7 +143,7 @@ static enum err issue_into_draft(struct filling *f)
 	f->mail.secret = true;
 	if (!(e = check_fillable(&f->facts)) && !(e = only_recipient(f, &address)) &&
 	    !(e = command_open(f->in, AUTHORITY_KEYS, &f->authority)) &&
-	    !(e = issue_check_mailing(f->authority)) &&
+	    !(e = issue_check_mailing(f->authority, false)) &&
 	    !(e = issue_prepare(f->authority, f->in, &f->options, address, &f->issue)) &&
 	    !(e = compose(f)))
 		e = issue_commit(f->authority, f->in, &f->issue);

@@ -1,10 +1,12 @@
 #include "issue.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/when.h"
 #include "enroll/keyset.h"
 #include "enroll/state.h"
+#include "hand.h"
 #include "text/address.h"
 
 /* ---- checks (P1.5, P1.6) ---- */
@@ -86,15 +88,15 @@ static enum err set_expiry(const struct authority *authority, const struct issue
 	return ERR_OK;
 }
 
-enum err issue_check_mailing(const struct authority *authority)
+enum err issue_check_mailing(const struct authority *authority, bool recovery)
 {
 	const char *policy = authority->conf->policy.token_by_mail;
 
-	if (str_equal(policy, "enroll") || str_equal(policy, "both"))
+	if (str_equal(policy, recovery ? "recover" : "enroll") || str_equal(policy, "both"))
 		return ERR_OK;
 	return err_fail(ERR_DENIED,
-	    "the policy token-by-mail = %s keeps enrollment tokens out of mail; print it and hand it over",
-	    policy);
+	    "the policy token-by-mail = %s keeps %s tokens out of mail; print it and hand it over",
+	    policy, recovery ? "recovery" : "enrollment");
 }
 
 /* ---- making, committing, taking back ---- */
@@ -128,11 +130,15 @@ enum err issue_prepare(struct authority *authority, const struct invocation *in,
 	out->row.name = str_dup(options->name);
 	out->row.keyset = str_dup(options->keyset);
 	out->row.additional = options->additional;
+	out->row.recovery = options->recovery;
 	out->row.issued_by = str_dup(in->actor);
 	token_generate(authority->pin, &token);
 	token_format(&token, out->text);
 	token_key_public(token.seed, out->row.key);
+	recovery_key_make(token.seed, out->recovery_key);
 	token_wipe(&token);
+	if (options->recovery)
+		return ERR_OK;
 	return add_notice(authority, in, NOTICE_TOKEN_ISSUED, &out->row, &out->letters);
 }
 
@@ -149,7 +155,7 @@ static enum err note_enrolled(struct authority *authority, const struct issue *i
 	bool active = false;
 	enum err e = keyset_each(authority->store, issue->row.address, false, note_active, &active);
 
-	if (active && !issue->row.additional)
+	if (active && !issue->row.additional && !issue->row.recovery)
 		command_note(
 		    "%s has a keyset already: the request must be signed by its key, or issue the token "
 		    "with --additional",
@@ -157,20 +163,50 @@ static enum err note_enrolled(struct authority *authority, const struct issue *i
 	return e;
 }
 
-static enum err insert(
-    struct authority *authority, const struct invocation *in, struct issue *issue)
+static enum err insert_releases(struct store *store, struct issue *issue)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < issue->release_count && !e; i++) {
+		issue->releases[i].token = issue->row.id;
+		e = release_insert(store, &issue->releases[i]);
+	}
+	return e;
+}
+
+static enum err log_issue(
+    struct store *store, const struct invocation *in, const struct issue *issue)
+{
+	const struct token_row *row = &issue->row;
+	char when[WHEN_TEXT_SIZE];
+	struct buf detail = BUF_INIT;
+	enum err e;
+
+	buf_addf(
+	    &detail, "token=%lld expires=%s", (long long)row->id, when_format(row->expires, when));
+	if (row->additional)
+		buf_add_text(&detail, " additional=yes");
+	if (row->recovery)
+		buf_addf(&detail, " deposits=%zu", issue->release_count);
+	if (issue->reason)
+		buf_addf(&detail, " reason=\"%s\"", issue->reason);
+	e = audit_add(store, in->now, in->actor,
+	    row->recovery ? "recovery-started" : "token-issued", row->address, buf_text(&detail),
+	    NULL);
+	buf_free(&detail);
+	return e;
+}
+
+enum err issue_insert(struct authority *authority, const struct invocation *in, struct issue *issue)
 {
 	struct store *store = authority->store;
-	char when[WHEN_TEXT_SIZE], *detail = NULL;
-	enum err e = token_insert(store, &issue->row, in->now, &issue->superseded);
+	char *detail = NULL;
+	enum err e;
 
-	if (e)
+	if ((e = token_insert(store, &issue->row, in->now, &issue->superseded)) ||
+	    (e = insert_releases(store, issue)) || (e = log_issue(store, in, issue)))
 		return e;
-	detail = str_printf("token=%lld expires=%s%s", (long long)issue->row.id,
-	    when_format(issue->row.expires, when), issue->row.additional ? " additional=yes" : "");
-	e = audit_add(store, in->now, in->actor, "token-issued", issue->row.address, detail, NULL);
-	str_free(&detail);
-	if (!e && issue->superseded) {
+	if (issue->superseded) {
 		detail = str_printf(
 		    "token=%lld by=%lld", (long long)issue->superseded, (long long)issue->row.id);
 		e = audit_add(store, in->now, in->actor, "token-superseded", issue->row.address,
@@ -184,14 +220,20 @@ enum err issue_commit(struct authority *authority, const struct invocation *in, 
 {
 	enum err e = note_enrolled(authority, issue);
 
-	if (!e && !(e = store_begin(authority->store)) && !(e = insert(authority, in, issue)))
+	if (!e && !(e = store_begin(authority->store)) && !(e = issue_insert(authority, in, issue)))
 		e = store_commit(authority->store);
 	store_rollback(authority->store);
 	if (e)
 		issue->row.id = 0;
-	if (!e && issue->superseded)
-		command_note("the token issued for %s before no longer works", issue->row.address);
+	else
+		issue_committed(issue);
 	return e;
+}
+
+void issue_committed(const struct issue *issue)
+{
+	if (issue->superseded)
+		command_note("the token issued for %s before no longer works", issue->row.address);
 }
 
 struct voiding {
@@ -235,8 +277,24 @@ void issue_take_back(struct authority *authority, const struct invocation *in,
 	str_free(&cause);
 }
 
+enum err issue_send(struct authority *authority, const struct invocation *in,
+    const struct issue *issue, struct bytes mail)
+{
+	const char *recipients[] = { issue->row.address, NULL };
+	const char *sender = authority->conf->submit.bounces ? authority->address : "";
+
+	if (hand_over(authority->conf, sender, recipients, mail) == SUBMIT_SENT)
+		return ERR_OK;
+	issue_take_back(authority, in, issue, "not-sent");
+	return ERR_UNAVAILABLE;
+}
+
 void issue_free(struct issue *issue)
 {
+	for (size_t i = 0; i < issue->release_count; i++)
+		buf_free(&issue->releases[i].sealed);
+	free(issue->releases);
+
 	str_free(&issue->row.address);
 	str_free(&issue->row.also);
 	str_free(&issue->row.name);

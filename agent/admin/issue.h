@@ -1,4 +1,4 @@
-/* issue: a token on its way from the checks of P1.5 to a person; what `token issue`, `token fill` and `sendmail` share. */
+/* issue: a token on its way from the checks of P1.5 to a person; what `token issue`, `token fill`, `sendmail` and `recover` share. */
 #ifndef ADMIN_ISSUE_H
 #define ADMIN_ISSUE_H
 
@@ -11,6 +11,7 @@ struct issue_options {
 	const char *keyset, *name, *expires;
 	struct option_list also;
 	bool additional;
+	bool recovery; /* of `recover` alone */
 };
 
 /* The options as rows of an option table. */
@@ -26,16 +27,28 @@ struct issue {
 	struct token_row row;
 	int64_t superseded; /* the id of the token it replaced, or 0 */
 	struct letters letters;
+	/* for a recovery (P5.5): */
+	uint8_t recovery_key[RECOVERY_KEY_BYTES];
+	struct release_row *releases; /* written with the token */
+	size_t release_count;
+	const char *reason; /* or NULL */
 };
 
-/* Checks everything, makes the token, composes the notices. Changes nothing. */
+/* Checks everything, makes the token, composes the notices (but those of a recovery: recover.c knows what to say). Changes nothing. */
 CHECKED enum err issue_prepare(struct authority *authority, const struct invocation *in,
     const struct issue_options *options, const char *address, struct issue *out);
-/* P5.7: may enrollment tokens be mailed? ERR_DENIED. */
-CHECKED enum err issue_check_mailing(const struct authority *authority);
+/* P5.7: may tokens for this purpose be mailed? ERR_DENIED. */
+CHECKED enum err issue_check_mailing(const struct authority *authority, bool recovery);
 /* One transaction: token, log entry, notices. Says on standard error what happened to an older token. */
 CHECKED enum err issue_commit(
     struct authority *authority, const struct invocation *in, struct issue *issue);
+/* The part of it that writes, for a transaction with more in it; then issue_committed, which tells what issue_commit tells. */
+CHECKED enum err issue_insert(
+    struct authority *authority, const struct invocation *in, struct issue *issue);
+void issue_committed(const struct issue *issue);
+/* P5.7: hands the token mail over. Without the server's answer the token is voided, and the error says why. */
+CHECKED enum err issue_send(struct authority *authority, const struct invocation *in,
+    const struct issue *issue, struct bytes mail);
 /* One transaction: the token voided, log entry, notices. `why` is one word for the log. Runs gpg. */
 CHECKED enum err issue_void(struct authority *authority, const struct invocation *in,
     const struct token_row *row, const char *why);

@@ -54,11 +54,13 @@ static void add_token(const struct issue *issue, struct buf *out)
 	buf_add_text(out, "\n");
 }
 
-static void add_steps(const struct authority *authority, struct buf *out)
+static void add_steps(const struct authority *authority, const struct issue *issue, struct buf *out)
 {
+	buf_add_text(out, "With the Countersign client: save this mail to a file and run\n\n"
+			  "    countersign request FILE\n\n");
+	if (issue->release_count) /* P3.6 */
+		return;
 	buf_addf(out,
-	    "With the Countersign client: save this mail to a file and run\n\n"
-	    "    countersign request FILE\n\n"
 	    "With any other mail program that knows OpenPGP: answer this mail, leave\n"
 	    "the token in it, and attach your public key. The answer goes to\n%s.\n\n",
 	    authority->address);
@@ -75,11 +77,17 @@ enum err issue_write_mail(struct authority *authority, const struct invocation *
 	enum err e;
 
 	buf_addf(&text,
-	    "This token lets you enroll for protected mail as\n%s.\n"
+	    "This token lets you %s for protected mail as\n%s.\n"
 	    "It works once, until %s. Treat it like a password.\n\n",
-	    issue->row.address, when_format_day(issue->row.expires, day));
+	    issue->row.recovery ? "enroll again" : "enroll", issue->row.address,
+	    when_format_day(issue->row.expires, day));
+	if (issue->release_count)
+		buf_add_text(&text,
+		    "Your old mail becomes readable again with it: enroll with the Countersign\n"
+		    "client, which gets your old keys. If you forgot the password of a keyset,\n"
+		    "choose a new keyset name.\n\n");
 	add_token(issue, &text);
-	add_steps(authority, &text);
+	add_steps(authority, issue, &text);
 	buf_add_text(&text, "If you did not expect this, tell your administrator.\n\n");
 	add_authority(authority, &text);
 	parts[0] = (struct part){ .type = "text/plain", .body = buf_bytes(&text) };

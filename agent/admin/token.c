@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/when.h"
-#include "hand.h"
 #include "issue.h"
 #include "progress.h"
 #include "text/address.h"
@@ -85,16 +84,6 @@ static void add_failure(struct batch *b, const struct issue *issue)
 	str_free(&state);
 }
 
-static enum submit_result send_mail(
-    struct batch *b, const struct issue *issue, const struct buf *mail)
-{
-	const char *recipients[] = { issue->row.address, NULL };
-	const char *sender = b->authority->conf->submit.bounces ? b->authority->address : "";
-
-	return hand_over(b->authority->conf, sender, recipients, buf_bytes(mail));
-}
-
-/* P5.7: without the server's answer the token is voided. */
 static enum err mail_one(struct batch *b, struct issue *issue)
 {
 	struct buf mail = BUF_SECRET;
@@ -104,14 +93,9 @@ static enum err mail_one(struct batch *b, struct issue *issue)
 	if ((e = issue_write_mail(b->authority, b->in, issue, &mail)) ||
 	    (e = issue_commit(b->authority, b->in, issue)))
 		goto out;
-	if (send_mail(b, issue, &mail) == SUBMIT_SENT) {
-		add_row(b, issue, NULL, "mailed");
-		goto out;
-	}
-	issue_take_back(b->authority, b->in, issue, "not-sent");
-	state = str_printf("not sent: %s", err_text());
-	add_row(b, issue, NULL, state);
-	e = ERR_UNAVAILABLE;
+	if ((e = issue_send(b->authority, b->in, issue, buf_bytes(&mail))))
+		state = str_printf("not sent: %s", err_text());
+	add_row(b, issue, NULL, e ? state : "mailed");
 out:
 	str_free(&state);
 	buf_free(&mail);
@@ -250,7 +234,7 @@ enum err command_token_issue(struct invocation *in)
 	    (e = command_open(in, AUTHORITY_KEYS, &b.authority)))
 		return e;
 	b.issues = mem_alloc((size_t)in->argc * sizeof *b.issues);
-	if ((mail && (e = issue_check_mailing(b.authority))) ||
+	if ((mail && (e = issue_check_mailing(b.authority, false))) ||
 	    (b.slip && (e = check_slip(b.slip))) || (e = prepare(&b, &options)))
 		goto out;
 	progress_start(&b.progress, mail ? "Mailing" : "Issuing");
