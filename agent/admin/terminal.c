@@ -30,8 +30,7 @@ static enum err read_line(int tty, struct buf *out)
 		buf_add_byte(out, c);
 	}
 	mem_wipe(&c, sizeof c);
-	return out->len ? ERR_OK
-			: err_fail(ERR_DENIED, "no passphrase was typed; nothing was changed");
+	return out->len ? ERR_OK : err_fail(ERR_DENIED, "nothing was typed; nothing was changed");
 }
 
 /* Signals that would leave the terminal without echo wait until it is restored. */
@@ -84,6 +83,25 @@ enum err terminal_ask(const char *prompt, bool repeat, struct buf *out)
 	       !(e = say(tty, "The two differ; once more from the start.\n")))
 		;
 	buf_free(&again);
+	close(tty);
+	return e;
+}
+
+enum err terminal_confirm(const char *question)
+{
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct buf answer = BUF_INIT;
+	enum err e;
+
+	if (tty < 0)
+		return err_fail(
+		    ERR_UNAVAILABLE, "there is no terminal to ask on; --yes answers beforehand");
+	if (!(e = say(tty, question)) && !(e = say(tty, " yes or no: ")))
+		e = read_line(tty, &answer);
+	if (!e && !str_equal_case(buf_text(&answer), "yes") &&
+	    !str_equal_case(buf_text(&answer), "y"))
+		e = err_fail(ERR_DENIED, "not confirmed; nothing was changed");
+	buf_free(&answer);
 	close(tty);
 	return e;
 }
