@@ -289,7 +289,9 @@ static enum err print_page(struct status *s)
 	table_field_number(t, "outbox_bounced", "Mails that came back", c->outbox_bounced);
 	table_field_number(t, "quarantined", "Mails in quarantine", c->quarantined);
 	table_field_number(t, "tokens_outstanding", "Tokens outstanding", c->tokens_outstanding);
+	table_field_number(t, "recoveries", "Recoveries in progress", c->recoveries);
 	print_keysets(s, t);
+	table_field_number(t, "deposits", "Deposits", c->deposits);
 	table_field_number(t, "expiring", "Certifications that end soon", c->expiring);
 	table_field_list(t, "problems", "Problems", s->problems);
 	table_field_list(t, "warnings", "Warnings", s->warnings);

@@ -84,7 +84,9 @@ enum err status_print_prometheus(const struct status *s)
 	    age(s, c->outbox_oldest));
 	gauge("quarantined", "Mails in quarantine.", c->quarantined);
 	gauge("tokens_outstanding", "Tokens that can be used.", c->tokens_outstanding);
+	gauge("recoveries", "Recoveries in progress.", c->recoveries);
 	print_keysets(s);
+	gauge("deposits", "Deposits of encryption keys.", c->deposits);
 	gauge("certifications_expiring", "Certifications that end within 30 days.", c->expiring);
 	gauge("publish_due", "Keys that wait to be published.", c->publish_due);
 	gauge("publish_failing_seconds", "For how long publishing has failed; 0 if it does not.",

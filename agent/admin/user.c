@@ -122,14 +122,31 @@ enum err command_user_list(struct invocation *in)
 struct page {
 	const struct authority *authority;
 	int64_t now;
-	struct table *keysets, *tokens;
+	struct table *keysets, *renewals, *deposits, *tokens;
 	bool found[KEYSET_STATES], outstanding;
+	int64_t recovery_until; /* 0: none in progress */
+	const char *keyset;     /* whose renewals are shown */
+	enum err err;           /* of what is shown within a row */
 	struct event {
 		int64_t at;
 		char *actor, *event, *detail;
 	} events[EVENTS_SHOWN]; /* the last ones, a ring */
 	size_t event_count;
 };
+
+static void page_renewal(const struct renewal_row *row, void *context)
+{
+	struct page *p = context;
+
+	table_row(p->renewals);
+	table_text(p->renewals, p->keyset);
+	table_text(p->renewals, row->confirmed ? "confirmed"
+				: row->key.len ? "unconfirmed"
+					       : "overtaken");
+	table_time(p->renewals, row->created);
+	table_time(p->renewals, row->confirmed);
+	table_time(p->renewals, row->certified_until);
+}
 
 static void page_keyset(const struct keyset_row *row, void *context)
 {
@@ -146,6 +163,25 @@ static void page_keyset(const struct keyset_row *row, void *context)
 	table_time(p->keysets, row->certified_until);
 	table_time(p->keysets, row->published);
 	table_bool(p->keysets, row->preferred);
+	p->keyset = row->name;
+	if (!p->err)
+		p->err = renewal_each(p->authority->store, row->id, page_renewal, p);
+}
+
+static void page_deposit(const struct deposit_row *row, void *context)
+{
+	struct page *p = context;
+	struct keyset_row *keyset = NULL;
+	enum err e = keyset_by_id(p->authority->store, row->keyset, &keyset);
+
+	table_row(p->deposits);
+	table_text(p->deposits, keyset ? keyset->name : NULL);
+	table_text(p->deposits, row->encryption_fingerprint);
+	table_time(p->deposits, row->created);
+	table_text(p->deposits, row->escrow);
+	if (!p->err)
+		p->err = e;
+	keyset_row_free(&keyset);
 }
 
 static void page_token(const struct token_row *row, void *context)
@@ -155,6 +191,8 @@ static void page_token(const struct token_row *row, void *context)
 	    token_state_of(row->used, row->superseded, row->voided, row->expires, p->now);
 
 	p->outstanding |= state == TOKEN_OUTSTANDING;
+	if (row->recovery && state == TOKEN_OUTSTANDING)
+		p->recovery_until = row->expires;
 	table_row(p->tokens);
 	table_number(p->tokens, row->id);
 	table_text(p->tokens, token_state_name(state));
@@ -226,8 +264,10 @@ static enum err print_page(enum err e, struct page *p, const char *address, bool
 	table_field_text(t, "address", "Address", address);
 	table_field_text(t, "state", "State", address_state(p));
 	table_field_text(t, "authority", "Authority", p->authority->address);
-	table_field_text(t, "deposits", "Deposits", "none");
+	table_field_time(t, "recovery_until", "Recovery in progress until", p->recovery_until);
 	table_field_list(t, "keysets", "Keysets", p->keysets);
+	table_field_list(t, "renewals", "Renewals", p->renewals);
+	table_field_list(t, "deposits", "Deposits", p->deposits);
 	table_field_list(t, "tokens", "Tokens", p->tokens);
 	table_field_list(t, "events", "Last events", event_table(p, json));
 	return command_print(e, &t);
@@ -243,7 +283,16 @@ static void open_lists(struct page *p, bool json)
 		"issued", "expires", NULL };
 	static const char *const token_heads[] = { "ID", "STATE", "PURPOSE", "KEYSET", "ISSUED BY",
 		"ISSUED", "EXPIRES", NULL };
+	static const char *const renewal_keys[] = { "keyset", "state", "made", "confirmed",
+		"certified_until", NULL };
+	static const char *const renewal_heads[] = { "KEYSET", "STATE", "MADE", "CONFIRMED",
+		"CERTIFIED UNTIL", NULL };
+	static const char *const deposit_keys[] = { "keyset", "fingerprint", "made", "escrow",
+		NULL };
+	static const char *const deposit_heads[] = { "KEYSET", "KEY", "MADE", "SEALED TO", NULL };
 
+	p->renewals = table_list(json, renewal_keys, renewal_heads);
+	p->deposits = table_list(json, deposit_keys, deposit_heads);
 	p->keysets = table_list(json, keyset_keys, keyset_heads);
 	p->tokens = table_list(json, token_keys, token_heads);
 }
@@ -259,8 +308,10 @@ static enum err show(struct authority *authority, const struct invocation *in, c
 		e = err_fail(ERR_NOUSER, "%s knows nothing of %s", authority->address, address);
 	} else {
 		open_lists(&p, in->json);
-		if (!e && !(e = keyset_each(store, address, false, page_keyset, &p)))
-			e = token_each(store, address, false, in->now, page_token, &p);
+		if (!e && !(e = keyset_each(store, address, false, page_keyset, &p)) &&
+		    !(e = deposit_each(store, address, page_deposit, &p)) &&
+		    !(e = token_each(store, address, false, in->now, page_token, &p)))
+			e = p.err;
 		e = print_page(e, &p, address, in->json);
 	}
 	for (size_t i = 0; i < EVENTS_SHOWN; i++)
