@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "record.h"
+#include "shared/hold.h"
 #include "text/utf8.h"
 
 static bool authority_name_is_valid(const char *name)
@@ -23,6 +25,19 @@ static enum err set_authority(struct invocation *in, const char *name)
 		    "--authority takes a name as in /etc/countersign/NAME.conf; use -c for another file");
 	snprintf(path, sizeof path, "/etc/countersign/%s.conf", name);
 	in->config = path;
+	return ERR_OK;
+}
+
+/* What somebody who may be another says of themselves: beside the user that the system vouches for. */
+static enum err set_person(struct invocation *in, const char *name)
+{
+	static char actor[200];
+
+	if (!authority_name_is_valid(name) || strlen(name) > 64)
+		return err_fail(ERR_USAGE,
+		    "--as takes a name of up to 64 letters, digits, dots, underscores and hyphens");
+	snprintf(actor, sizeof actor, "%s (%.100s)", name, in->actor);
+	in->actor = actor;
 	return ERR_OK;
 }
 
@@ -60,6 +75,7 @@ enum err options_common(struct invocation *in, bool *found_out)
 {
 	const char *word = in->argv[0], *value = NULL;
 	bool is_config = str_equal(word, "-c") || is_option(word, "config", &value);
+	bool is_person = !is_config && is_option(word, "as", &value);
 
 	*found_out = true;
 	if (str_equal(word, "--json")) {
@@ -67,13 +83,15 @@ enum err options_common(struct invocation *in, bool *found_out)
 		take(in, 1);
 		return ERR_OK;
 	}
-	if (!is_config && !is_option(word, "authority", &value)) {
+	if (!is_config && !is_person && !is_option(word, "authority", &value)) {
 		*found_out = false;
 		return ERR_OK;
 	}
 	value = take_value(in, value);
 	if (!value || !*value)
 		return err_fail(ERR_USAGE, "%s needs a value", word);
+	if (is_person)
+		return set_person(in, value);
 	if (!is_config)
 		return set_authority(in, value);
 	in->config = value;
@@ -157,7 +175,13 @@ enum err options_read(
 
 enum err command_open(const struct invocation *in, enum authority_need need, struct authority **out)
 {
-	return authority_open(in->config, need, out);
+	enum err e = authority_open(in->config, need, out);
+
+	if (!e && (!in->held || !(e = hold_check((*out)->store))))
+		e = record_begin(in, *out);
+	if (e)
+		authority_close(out);
+	return e;
 }
 
 void command_note(const char *format, ...)

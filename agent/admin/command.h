@@ -11,11 +11,14 @@
 struct invocation {
 	const char *config; /* -c FILE or what --authority stands for; NULL: the default */
 	bool json;
-	const char *actor; /* of log entries: the operating system's user */
+	const char *
+	    actor; /* of log entries: the operating system's user, with --as also whom that names */
 	int64_t now;
 	char **argv; /* behind the command's words; options_read leaves the operands */
 	int argc;
 	int status; /* exit status when no error is returned */
+	int record; /* record.h; -1: the command is not recorded */
+	bool held;  /* not while the authority is on hold (shared/hold.h) */
 };
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_LIST };
@@ -39,7 +42,7 @@ struct option {
  */
 CHECKED enum err options_read(
     struct invocation *in, const struct option *options, int least, int most, const char *operands);
-/* -c, --authority, --json at in->argv[0]: skips it. *found_out false where it is something else. */
+/* -c, --authority, --as, --json at in->argv[0]: skips it. *found_out false where it is something else. */
 CHECKED enum err options_common(struct invocation *in, bool *found_out);
 
 CHECKED enum err command_open(
@@ -75,6 +78,7 @@ CHECKED enum err command_unlock(struct invocation *in);
 CHECKED enum err command_wkd_export(struct invocation *in);
 CHECKED enum err command_log(struct invocation *in);
 CHECKED enum err command_log_verify(struct invocation *in);
+CHECKED enum err command_log_export(struct invocation *in);
 CHECKED enum err command_status(struct invocation *in);
 CHECKED enum err command_quarantine_list(struct invocation *in);
 CHECKED enum err command_quarantine_show(struct invocation *in);

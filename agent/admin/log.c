@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/when.h"
-#include "command.h"
+#include "log.h"
 #include "text/address.h"
 
 struct listing {
@@ -36,8 +36,7 @@ static enum err parse_day(const char *text, int64_t *out)
 	return e;
 }
 
-/* A point in time, a day, or a span that reaches back from now. */
-static enum err parse_since(const char *text, int64_t now, int64_t *out)
+enum err log_parse_since(const char *text, int64_t now, int64_t *out)
 {
 	int64_t span;
 
@@ -69,7 +68,7 @@ enum err command_log(struct invocation *in)
 	enum err e;
 
 	if ((e = options_read(in, options, 0, 0, "no argument")) ||
-	    (e = parse_since(since_text, in->now, &since)) ||
+	    (e = log_parse_since(since_text, in->now, &since)) ||
 	    (whose && (e = address_canonical(whose, &address))) ||
 	    (e = command_open(in, AUTHORITY_STORE, &authority)))
 		goto out;

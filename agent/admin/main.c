@@ -9,6 +9,7 @@
 #include "base/when.h"
 #include "command.h"
 #include "confine/confine.h"
+#include "record.h"
 #include "secret/secret.h"
 #include "text/utf8.h"
 
@@ -17,6 +18,13 @@ struct command {
 	enum err (*run)(struct invocation *in);
 	const char *usage; /* behind the words */
 	const char *does;
+	unsigned how;
+};
+
+enum {
+	READS = 0,
+	RECORDED = 1, /* changes something, and leaves an entry in the log, see record.h */
+	HELD = 2,     /* not while the authority is on hold after a restore */
 };
 
 static const struct command commands[] = {
@@ -24,56 +32,61 @@ static const struct command commands[] = {
 	    "--address ADDRESS [--name TEXT] [--maildir DIR] [--state-directory DIR] [--runtime-directory DIR] "
 	    "[--authority-passphrase-file FILE] [--escrow-passphrase-file FILE] [--escrow-home DIR] "
 	    "[--no-passphrase]",
-	    "make a new authority" },
+	    "make a new authority", READS },
 	{ "token", "issue", command_token_issue,
 	    "ADDRESS... [--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] [--expires SPAN] "
 	    "[--mail | --slip FILE]",
-	    "issue tokens and print or mail them" },
+	    "issue tokens and print or mail them", RECORDED | HELD },
 	{ "token", "fill", command_token_fill,
 	    "[--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] [--expires SPAN] < DRAFT > MAIL",
-	    "put a token into a draft" },
-	{ "token", "list", command_token_list, "[--all]", "outstanding tokens" },
-	{ "token", "void", command_token_void, "ADDRESS|ID", "take a token back" },
+	    "put a token into a draft", RECORDED | HELD },
+	{ "token", "list", command_token_list, "[--all]", "outstanding tokens", READS },
+	{ "token", "void", command_token_void, "ADDRESS|ID", "take a token back", RECORDED },
 	{ "sendmail", NULL, command_sendmail, "[-t] [-i] [-f SENDER] [RECIPIENT...] < DRAFT",
-	    "stand in for sendmail: fill a draft and hand it on" },
-	{ "user", "list", command_user_list, "[--state STATE]", "who is enrolled" },
-	{ "user", "show", command_user_show, "ADDRESS", "all about one address" },
+	    "stand in for sendmail: fill a draft and hand it on", RECORDED | HELD },
+	{ "user", "list", command_user_list, "[--state STATE]", "who is enrolled", READS },
+	{ "user", "show", command_user_show, "ADDRESS", "all about one address", READS },
 	{ "user", "prefer", command_user_prefer, "ADDRESS KEYSET",
-	    "choose the key that is published" },
+	    "choose the key that is published", RECORDED | HELD },
 	{ "recover", NULL, command_recover,
 	    "ADDRESS [--reason TEXT] [--expires SPAN] [--mail] [--compromised] [--escrow-home DIR] "
 	    "[--escrow-passphrase-file FILE] | --csv FILE [--output FILE] [--dry-run] ...",
-	    "issue a token that brings old encryption keys back" },
+	    "issue a token that brings old encryption keys back", RECORDED | HELD },
 	{ "revoke", NULL, command_revoke, "ADDRESS [--keyset NAME] --reason REASON [--yes]",
-	    "withdraw the certification" },
-	{ "escrow", "show", command_escrow_show, "", "the escrow key and its deposits" },
+	    "withdraw the certification", RECORDED },
+	{ "escrow", "show", command_escrow_show, "", "the escrow key and its deposits", READS },
 	{ "escrow", "check", command_escrow_check,
 	    "[--open] [--escrow-home DIR] [--escrow-passphrase-file FILE]",
-	    "look whether every deposit is there, and opens" },
+	    "look whether every deposit is there, and opens", RECORDED },
 	{ "escrow", "rotate", command_escrow_rotate,
 	    "[--to-home DIR [--to-passphrase-file FILE | --no-passphrase] | --to-key FILE] [--escrow-home DIR] "
 	    "[--escrow-passphrase-file FILE]",
-	    "seal all deposits to another escrow key" },
-	{ "authority", "show", command_authority_show, "", "fingerprint, pin and policy" },
+	    "seal all deposits to another escrow key", RECORDED },
+	{ "authority", "show", command_authority_show, "", "fingerprint, pin and policy", READS },
 	{ "authority", "export", command_authority_export, "",
-	    "the public key and the authority card" },
+	    "the public key and the authority card", READS },
 	{ "authority", "unlock", command_unlock, "[--passphrase-file FILE]",
-	    "give the passphrase to a waiting daemon" },
-	{ "unlock", NULL, command_unlock, "[--passphrase-file FILE]", "the same" },
-	{ "wkd", "export", command_wkd_export, "DIR", "write the whole Web Key Directory" },
+	    "give the passphrase to a waiting daemon", RECORDED },
+	{ "unlock", NULL, command_unlock, "[--passphrase-file FILE]", "the same", RECORDED },
+	{ "wkd", "export", command_wkd_export, "DIR", "write the whole Web Key Directory",
+	    RECORDED | HELD },
 	{ "log", "verify", command_log_verify, "[--head NUMBER:HASH]",
-	    "prove that the log is whole" },
-	{ "log", NULL, command_log, "[--address ADDRESS] [--since DAY|TIME|SPAN]",
-	    "the audit log" },
-	{ "status", NULL, command_status, "[--prometheus]", "ready or not, and why" },
-	{ "quarantine", "list", command_quarantine_list, "", "mails that could not be processed" },
-	{ "quarantine", "show", command_quarantine_show, "ID", "one of them, with its headers" },
-	{ "quarantine", "release", command_quarantine_release, "ID",
-	    "put it back into the mailbox" },
-	{ "quarantine", "drop", command_quarantine_drop, "ID", "forget it" },
-	{ "outbox", "list", command_outbox_list, "[--all]", "mails that wait to be sent" },
-	{ "outbox", "retry", command_outbox_retry, "[ID]", "try now, one or all" },
-	{ "outbox", "drop", command_outbox_drop, "ID", "never send it" },
+	    "prove that the log is whole", READS },
+	{ "log", "export", command_log_export, "[--since DAY|TIME|SPAN]",
+	    "the log with its hashes, for auditors", READS },
+	{ "log", NULL, command_log, "[--address ADDRESS] [--since DAY|TIME|SPAN]", "the audit log",
+	    READS },
+	{ "status", NULL, command_status, "[--prometheus]", "ready or not, and why", READS },
+	{ "quarantine", "list", command_quarantine_list, "", "mails that could not be processed",
+	    READS },
+	{ "quarantine", "show", command_quarantine_show, "ID", "one of them, with its headers",
+	    READS },
+	{ "quarantine", "release", command_quarantine_release, "ID", "put it back into the mailbox",
+	    RECORDED },
+	{ "quarantine", "drop", command_quarantine_drop, "ID", "forget it", RECORDED },
+	{ "outbox", "list", command_outbox_list, "[--all]", "mails that wait to be sent", READS },
+	{ "outbox", "retry", command_outbox_retry, "[ID]", "try now, one or all", RECORDED },
+	{ "outbox", "drop", command_outbox_drop, "ID", "never send it", RECORDED },
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -113,12 +126,12 @@ static void print_help(const char *noun, const char *verb)
 		    found->verb ? found->verb : "", found->usage, found->does);
 	} else {
 		printf(
-		    "usage: countersignctl [-c FILE | --authority NAME] [--json] COMMAND ...\n\n");
+		    "usage: countersignctl [-c FILE | --authority NAME] [--as NAME] [--json] COMMAND ...\n\n");
 		for (const struct command *c = commands; c < commands + COMMANDS; c++)
 			if (!noun || !is_noun(noun) || str_equal(c->noun, noun))
 				print_command(c);
 	}
-	printf("\nEverywhere: -c FILE, --authority NAME, --json, --help, --version. "
+	printf("\nEverywhere: -c FILE, --authority NAME, --as NAME, --json, --help, --version. "
 	       "The manual page countersignctl(8) says more.\n");
 }
 
@@ -154,6 +167,7 @@ static enum err run(struct invocation *in)
 {
 	const struct command *command;
 	const char *noun = NULL, *verb = NULL;
+	char words[40];
 	bool found = true;
 	enum err e;
 
@@ -178,7 +192,12 @@ static enum err run(struct invocation *in)
 		    "there is no command \"%s\"; countersignctl --help lists them", noun);
 	in->argv += command->verb ? 2 : 1;
 	in->argc -= command->verb ? 2 : 1;
-	return command->run(in);
+	in->held = command->how & HELD;
+	if (!(command->how & RECORDED))
+		return command->run(in);
+	snprintf(words, sizeof words, "%s%s%s", noun, command->verb ? " " : "",
+	    command->verb ? command->verb : "");
+	return record_run(in, words, command->run);
 }
 
 /* Words that are no options, for help: "countersignctl -c FILE token issue --help". */
@@ -189,7 +208,7 @@ static void help(int argc, char **argv)
 
 	for (int i = 0; i < argc && count < 2; i++) {
 		if (str_equal(argv[i], "-c") || str_equal(argv[i], "--config") ||
-		    str_equal(argv[i], "--authority"))
+		    str_equal(argv[i], "--authority") || str_equal(argv[i], "--as"))
 			i++;
 		else if (argv[i][0] != '-')
 			words[count++] = argv[i];
@@ -199,7 +218,9 @@ static void help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct invocation in = { .argv = argv + 1, .argc = argc - 1, .now = when_now() };
+	struct invocation in = {
+		.argv = argv + 1, .argc = argc - 1, .now = when_now(), .record = -1
+	};
 	enum err e;
 
 	if (has_word(in.argc, in.argv, "--help")) {

@@ -21,7 +21,7 @@ struct cell {
 
 /* A list has its cells row after row, a page one per field. */
 struct table {
-	bool json;
+	bool json, line;
 	const char *const *keys; /* NULL: a page */
 	const char *const *heads;
 	size_t columns;
@@ -44,6 +44,14 @@ struct table *table_page(bool json)
 	struct table *t = mem_alloc(sizeof *t);
 
 	t->json = json;
+	return t;
+}
+
+struct table *table_line(void)
+{
+	struct table *t = table_page(true);
+
+	t->line = true;
 	return t;
 }
 
@@ -333,7 +341,7 @@ static void people_page(const struct table *t, struct buf *out)
 static void add_json(const struct table *t, struct buf *out)
 {
 	json_t *json = json_of_table(t);
-	char *text = json_dumps(json, JSON_INDENT(2));
+	char *text = json_dumps(json, t->line ? JSON_COMPACT : JSON_INDENT(2));
 
 	if (!text)
 		(void)json_checked(NULL);

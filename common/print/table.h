@@ -14,6 +14,7 @@ struct table;
 /* `keys` NULL-terminated JSON names, `heads` the column heads for people (NULL: none); borrowed for the table's life. */
 struct table *table_list(bool json, const char *const *keys, const char *const *heads);
 struct table *table_page(bool json);
+struct table *table_line(void); /* a page as JSON on one line */
 
 /* Fields in the order of keys (list) or with their own key and label (page). value NULL: JSON null, "-" for people. */
 void table_row(struct table *t); /* list: begins the next row */

@@ -300,11 +300,15 @@ static enum err audit_by_number(struct store *store, int64_t number, struct audi
 	}
 	if ((e = query_end(&q)))
 		goto out;
+	hash_text(previous, link.entry.previous);
+	if (link.has_who)
+		hash_text(link.who, link.entry.who);
 	if (link.entry.number && !link_holds(previous, &link))
 		e = err_fail(ERR_DATA, "log entry %lld is damaged: it does not fit its hash",
 		    (long long)number);
 	if (e || !link.entry.address)
 		goto out;
+	hash_text(salt, link.entry.salt);
 	person_hash(salt, link.entry.address, who);
 	if (memcmp(who, link.who, sizeof who) != 0)
 		e = person_damaged();

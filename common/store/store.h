@@ -370,6 +370,8 @@ struct audit_entry {
 	char *address; /* NULL where it concerns nobody, or was erased */
 	char *detail;  /* "key=value" words, no address in it */
 	char hash[65]; /* of this entry: SHA-256(previous ‖ fields), hex */
+	/* When read: what else the hash is over, and what shows that `who` is the address. Hex; "" where there is none. */
+	char previous[65], who[65], salt[65];
 };
 /*
  * Writes. The entry holds a salted hash of the address; the address and its salt stand in a row of their
