@@ -55,7 +55,7 @@ struct intake {
 	/* While something of ours is out of order only one mail at a time is tried, a different one each time, so that neither ten thousand mails keep us busy
 	 * with failing, nor one that fails by its own fault holds up the rest (I9). */
 	struct backoff pause;
-	bool unsettled; /* said that a mail could not be put away */
+	char *hindered_by, *hindrance; /* a mail that can't be taken or put away, and why; NULL */
 	int64_t told_waiting, told_ms;
 	enum err lost; /* with --once nobody waits for the mailbox to come back */
 	bool stopping;
@@ -114,7 +114,7 @@ static void tell(struct intake *in)
 	in->told_waiting = waiting(in);
 	in->told_ms = when_monotonic_ms();
 	role_tell(&(struct role_state){ .ready = in->well,
-	    .why = in->trouble,
+	    .why = in->trouble ? in->trouble : in->hindrance,
 	    .next_try = wait_ms > 0 ? when_now() + (wait_ms + 999) / 1000 : 0,
 	    .waiting = in->told_waiting });
 }
@@ -125,6 +125,32 @@ static int64_t tell_due_ms(const struct intake *in)
 	int64_t due = in->told_ms + TELL_MS - when_monotonic_ms();
 
 	return waiting(in) == in->told_waiting ? -1 : due > 0 ? due : 0;
+}
+
+/* The mailbox can be read, but not all is well. Of several such mails one stands for all. True if that is new. */
+static bool hindered(struct intake *in, const char *id, char *why)
+{
+	bool news = !in->hindered_by;
+
+	if (news || str_equal(in->hindered_by, id)) {
+		str_free(&in->hindrance);
+		in->hindrance = str_dup(why);
+	}
+	if (news) {
+		in->hindered_by = str_dup(id);
+		tell(in);
+	}
+	str_free(&why);
+	return news;
+}
+
+static void unhindered(struct intake *in, const char *id)
+{
+	if (!in->hindered_by || !str_equal(in->hindered_by, id))
+		return;
+	str_free(&in->hindered_by);
+	str_free(&in->hindrance);
+	tell(in);
 }
 
 /* ---- the connection ---- */
@@ -190,7 +216,7 @@ static enum err settle(struct intake *in, const char *id, enum settle how)
 	if (rc == ERR_OK) {
 		if (aside)
 			aside_drop(&in->asides, aside);
-		in->unsettled = false;
+		unhindered(in, id);
 		return rc;
 	}
 	aside = aside_put(&in->asides, id);
@@ -199,10 +225,9 @@ static enum err settle(struct intake *in, const char *id, enum settle how)
 	if (rc == ERR_UNAVAILABLE)
 		return rc;
 	backoff_fail(&aside->again, false);
-	if (!in->unsettled)
+	if (hindered(in, id, str_printf("a mail can't be put away: %s", err_text())))
 		journal_error(
 		    "cannot put away %s: %s; it was worked on, and is tried again", id, err_text());
-	in->unsettled = true;
 	return ERR_OK;
 }
 
@@ -314,6 +339,8 @@ static enum err try_offer(struct intake *in, const char *id)
 	enum err rc = offer(in, id);
 	int64_t soon_ms = when_monotonic_ms() + GONE_MS;
 
+	if (rc == ERR_OK || rc == ERR_NOINPUT)
+		unhindered(in, id);
 	if (rc == ERR_OK || rc == ERR_UNAVAILABLE)
 		return rc;
 	if (rc == ERR_NOINPUT) { /* somebody took it away, or it only looks so */
@@ -325,6 +352,7 @@ static enum err try_offer(struct intake *in, const char *id)
 		return ERR_OK;
 	}
 	journal_warning("cannot take %s: %s", id, err_text());
+	(void)hindered(in, id, str_printf("a mail can't be taken: %s", err_text()));
 	rest(in, id, 0);
 	return ERR_OK;
 }
@@ -541,5 +569,7 @@ int intake_main(const struct role_options *options)
 	mailbox_list_free(&in.listing.ids);
 	asides_free(&in.asides);
 	str_free(&in.trouble);
+	str_free(&in.hindered_by);
+	str_free(&in.hindrance);
 	return err_exit_status(rc);
 }

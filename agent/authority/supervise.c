@@ -274,7 +274,7 @@ static void take_report(struct child *c, struct bytes body)
 	bool ready = wire_u8(&w) != 0;
 	char *why = wire_text(&w);
 
-	if (!c->reported || ready != c->ready)
+	if (!c->reported || ready != c->ready || (ready && (why != NULL) != (*c->why != '\0')))
 		c->since = when_now();
 	c->reported = true;
 	c->ready = ready;
@@ -355,8 +355,10 @@ static void add_child_line(const struct parent *p, const struct child *c, struct
 	const char *server = c->kind == KIND_INTAKE   ? p->conf->mailbox[c->index].server.url
 			     : c->kind == KIND_SENDER ? p->conf->submit.server.url
 						      : "";
-	const char *state = c->ready ? "ready" : c->unable ? "failing" : "starting";
-	char *why = utf8_printable(c->ready ? "" : c->why, false);
+	const char *state = c->ready    ? (*c->why ? "hindered" : "ready")
+			    : c->unable ? "failing"
+					: "starting";
+	char *why = utf8_printable(c->why, false);
 
 	buf_addf(out, "%s\t%d\t%s\t%lld\t%lld\t%lld\t%s\t%s\n", kind_names[c->kind], c->index,
 	    state, (long long)c->since, (long long)c->next_try, (long long)c->waiting, server, why);

@@ -49,6 +49,7 @@ large=$(head -c 150000 /dev/zero | tr '\0' x | fold -w 70)
 proxy_is between 'cut-down 50000'
 requested "$large"
 ok "cut in the midst of a mail: it is said" await 8 says 'cannot take .*localhost:[0-9]+ .*(closed|reset|broke)'
+ok "cut in the midst of a mail: status shows it" await 4 shown "a mail can't be taken: localhost:[0-9]+"
 proxy_is between 'half-close 50000'
 sleep 1
 proxy_is between pass
