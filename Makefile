@@ -10,7 +10,7 @@ WERROR   ?=
 BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsqlite3-dev libsodium-dev \
     libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
-CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq sq-wot faketime procps mandoc git openssl
+CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq sq-wot faketime procps mandoc git openssl strace
 ROOT_PACKAGES  := iproute2 curl dirmngr
 # Servers that the tests start; unpacked below build/fixtures, not installed.
 FIXTURE_dovecot := dovecot-core dovecot-imapd dovecot-lmtpd
