@@ -5,18 +5,14 @@
 
 #include "text/utf8.h"
 
-struct reader {
-	struct bytes rest;
-	size_t line;
-	int separator;
-};
+#define ROW_BYTES_MAX 65536
 
-static int peek(const struct reader *r)
+static int peek(const struct csv_reader *r)
 {
 	return r->rest.len ? r->rest.data[0] : -1;
 }
 
-static int take(struct reader *r)
+static int take(struct csv_reader *r)
 {
 	int c = peek(r);
 
@@ -28,20 +24,20 @@ static int take(struct reader *r)
 	return c;
 }
 
-static bool at_end_of_cell(const struct reader *r)
+static bool at_end_of_cell(const struct csv_reader *r)
 {
 	int c = peek(r);
 
 	return c < 0 || c == r->separator || c == '\n' || c == '\r';
 }
 
-static void skip_blanks(struct reader *r)
+static void skip_blanks(struct csv_reader *r)
 {
 	while ((peek(r) == ' ' || peek(r) == '\t') && peek(r) != r->separator)
 		take(r);
 }
 
-static enum err read_quoted(struct reader *r, struct buf *out)
+static enum err read_quoted(struct csv_reader *r, struct buf *out)
 {
 	size_t began = r->line;
 
@@ -66,7 +62,7 @@ static enum err read_quoted(struct reader *r, struct buf *out)
 	    r->line);
 }
 
-static void read_bare(struct reader *r, struct buf *out)
+static void read_bare(struct csv_reader *r, struct buf *out)
 {
 	while (!at_end_of_cell(r))
 		buf_add_byte(out, take(r));
@@ -74,7 +70,7 @@ static void read_bare(struct reader *r, struct buf *out)
 		out->data[--out->len] = '\0';
 }
 
-static enum err read_cell(struct reader *r, struct csv_row *row)
+static enum err read_cell(struct csv_reader *r, struct csv_row *row)
 {
 	struct buf text = BUF_INIT;
 	enum err e = ERR_OK;
@@ -90,7 +86,7 @@ static enum err read_cell(struct reader *r, struct csv_row *row)
 	return e;
 }
 
-static void row_free(struct csv_row *row)
+void csv_row_clear(struct csv_row *row)
 {
 	for (size_t i = 0; i < row->count; i++)
 		str_free(&row->cells[i]);
@@ -106,7 +102,7 @@ static bool is_empty(const struct csv_row *row)
 	return true;
 }
 
-static enum err read_row(struct reader *r, struct csv_row *row)
+static enum err read_row(struct csv_reader *r, struct csv_row *row)
 {
 	enum err e;
 
@@ -137,54 +133,96 @@ static int find_separator(struct bytes text)
 	return semicolons > commas ? ';' : ',';
 }
 
-static enum err check_text(struct bytes text)
+static enum err check_row(struct bytes text, size_t line)
 {
-	struct bytes rest = text, line;
-	size_t number = 0;
+	if (!utf8_valid(text))
+		return err_fail(
+		    ERR_DATA, "line %zu is not UTF-8; save the table as \"CSV UTF-8\"", line);
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.data[i];
 
-	while (bytes_line(&rest, &line)) {
-		number++;
-		if (!utf8_valid(line))
-			return err_fail(ERR_DATA,
-			    "line %zu is not UTF-8; save the table as \"CSV UTF-8\"", number);
-		for (size_t i = 0; i < line.len; i++)
-			if ((line.data[i] < ' ' && line.data[i] != '\t' && line.data[i] != '\r') ||
-			    line.data[i] == 127)
-				return err_fail(
-				    ERR_DATA, "line %zu holds control characters", number);
+		if ((c < ' ' && c != '\t' && c != '\r' && c != '\n') || c == 127)
+			return err_fail(ERR_DATA, "line %zu holds control characters", line);
 	}
+	return ERR_OK;
+}
+
+void csv_start(struct bytes text, struct csv_reader *out)
+{
+	*out = (struct csv_reader){ .rest = text, .line = 1 };
+	if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
+		out->rest = bytes_of(text.data + 3, text.len - 3);
+	out->separator = find_separator(out->rest);
+}
+
+/* A row of at most ROW_BYTES_MAX; after a bad one the reader is behind the line where it began. */
+static enum err next_row(struct csv_reader *r, struct csv_row *row)
+{
+	struct csv_reader began = *r, here = *r;
+	struct bytes line;
+	size_t used;
+	bool cut = r->rest.len > ROW_BYTES_MAX;
+	enum err e;
+
+	if (cut)
+		here.rest.len = ROW_BYTES_MAX;
+	e = read_row(&here, row);
+	used = (size_t)(here.rest.data - began.rest.data);
+	if (cut && !here.rest.len)
+		e = err_fail(ERR_DATA,
+		    "line %zu: it is too long, or a quotation mark is never closed", began.line);
+	if (!e)
+		e = check_row(bytes_of(began.rest.data, used), began.line);
+	row->line = began.line;
+	if (e) {
+		(void)bytes_line(&r->rest, &line);
+		r->line++;
+		return e;
+	}
+	*r = here;
+	r->rest.len = began.rest.len - used;
+	return ERR_OK;
+}
+
+enum err csv_next(struct csv_reader *reader, struct csv_row *row, bool *more_out)
+{
+	enum err e = ERR_OK;
+
+	*row = (struct csv_row){ 0 };
+	while (!e && reader->rest.len) {
+		csv_row_clear(row);
+		e = next_row(reader, row);
+		*more_out = true;
+		if (e || !is_empty(row))
+			return e;
+	}
+	*more_out = false;
 	return ERR_OK;
 }
 
 enum err csv_read(struct bytes text, struct csv *out)
 {
-	struct reader r = { .rest = text, .line = 1 };
-	struct csv_row row = { 0 };
+	struct csv_reader r;
+	struct csv_row row;
+	bool more;
 	enum err e;
 
 	*out = (struct csv){ 0 };
-	if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
-		r.rest = bytes_of(text.data + 3, text.len - 3);
-	r.separator = find_separator(r.rest);
-	e = check_text(r.rest);
-	while (!e && r.rest.len) {
-		e = read_row(&r, &row);
-		if (!e && !is_empty(&row)) {
-			out->rows = mem_array(out->rows, out->count + 1, sizeof *out->rows);
-			out->rows[out->count++] = row;
-			row = (struct csv_row){ 0 };
-		}
-		row_free(&row);
+	csv_start(text, &r);
+	while (!(e = csv_next(&r, &row, &more)) && more) {
+		out->rows = mem_array(out->rows, out->count + 1, sizeof *out->rows);
+		out->rows[out->count++] = row;
 	}
 	if (e)
 		csv_free(out);
+	csv_row_clear(&row);
 	return e;
 }
 
 void csv_free(struct csv *csv)
 {
 	for (size_t i = 0; i < csv->count; i++)
-		row_free(&csv->rows[i]);
+		csv_row_clear(&csv->rows[i]);
 	free(csv->rows);
 	*csv = (struct csv){ 0 };
 }

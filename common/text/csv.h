@@ -15,7 +15,22 @@ struct csv {
 	size_t count;
 };
 
-/* ERR_DATA "line N: …": not UTF-8, control characters, a quote without an end, text behind one. The separator is what the first line has more of. */
+/* A table row by row, where it is long or a bad line must not spoil the others. Borrows the text. */
+struct csv_reader {
+	struct bytes rest;
+	size_t line; /* the next one, from 1 */
+	int separator;
+};
+
+void csv_start(struct bytes text, struct csv_reader *out);
+/*
+ * The next row that is not empty; *more_out false at the end. ERR_DATA as csv_read, or a row of more than 64 KiB: row->line is set, and the line after it comes
+ * next. csv_row_clear is for the caller in any case.
+ */
+CHECKED enum err csv_next(struct csv_reader *reader, struct csv_row *row, bool *more_out);
+void csv_row_clear(struct csv_row *row);
+
+/* The whole of it. ERR_DATA "line N: …": not UTF-8, control characters, a quote without an end, text behind one. The separator is what the first line has more of. */
 CHECKED enum err csv_read(struct bytes text, struct csv *out);
 void csv_free(struct csv *csv);
 /* The cell, or "" where the row is shorter. */

@@ -83,6 +83,58 @@ static void faults_name_their_line(void **state)
 	}
 }
 
+static void a_bad_line_spoils_no_other(void **state)
+{
+	static const char text[] = "address,name\n"
+				   "a@x,\"Never closed\n"
+				   "b@x,B\n"
+				   "c@x,\xff\n"
+				   "d@x,\"D\" d\n"
+				   "\n"
+				   "e@x,\"two\nlines\"\n"
+				   "f@x,F";
+	struct csv_reader reader;
+	struct csv_row row;
+	struct buf seen = BUF_INIT;
+	bool more = true;
+
+	(void)state;
+	csv_start(bytes_of_text(text), &reader);
+	while (more) {
+		enum err e = csv_next(&reader, &row, &more);
+
+		if (more)
+			buf_addf(&seen, "%zu:%s;", row.line, e ? "bad" : csv_cell(&row, 0));
+		csv_row_clear(&row);
+	}
+	assert_string_equal(buf_text(&seen), "1:address;2:bad;3:b@x;4:bad;5:bad;7:e@x;9:f@x;");
+	buf_free(&seen);
+}
+
+static void a_quote_that_swallows_much_is_bad(void **state)
+{
+	struct buf text = BUF_INIT;
+	struct csv_reader reader;
+	struct csv_row row;
+	bool more;
+
+	(void)state;
+	buf_add_text(&text, "\"a\n");
+	for (size_t i = 0; i < 20000; i++)
+		buf_add_text(&text, "b,c\n");
+	buf_add_text(&text, "d\"\n");
+	csv_start(buf_bytes(&text), &reader);
+	assert_int_equal(csv_next(&reader, &row, &more), ERR_DATA);
+	assert_true(more);
+	assert_int_equal(row.line, 1);
+	csv_row_clear(&row);
+	assert_int_equal(csv_next(&reader, &row, &more), ERR_OK);
+	assert_string_equal(csv_cell(&row, 1), "c");
+	assert_int_equal(row.line, 2);
+	csv_row_clear(&row);
+	buf_free(&text);
+}
+
 static void what_is_written_reads_the_same(void **state)
 {
 	static const char *const cells[] = { "alice@example.org", "A, B", "say \"hi\"", " blank ",
@@ -106,6 +158,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables),
 		cmocka_unit_test(faults_name_their_line),
+		cmocka_unit_test(a_bad_line_spoils_no_other),
+		cmocka_unit_test(a_quote_that_swallows_much_is_bad),
 		cmocka_unit_test(what_is_written_reads_the_same),
 	};
 
