@@ -47,6 +47,8 @@ struct conf {
 		    passphrase_file; /* "" : none; the key has no passphrase or is unlocked by hand */
 		char *escrow_home;   /* "" : STATE/escrow */
 		char *key_home;      /* "" : STATE/keys */
+		char *template_directory; /* "" : the built-in texts */
+		char *language;           /* of texts to people: "en", as templates are named */
 	} authority;
 	struct conf_mailbox mailbox[CONF_MAILBOXES_MAX];
 	size_t mailbox_count;
@@ -61,11 +63,12 @@ struct conf {
 	struct {
 		char *
 		    *domains; /* NULL-terminated; canonical; default: the authority's own (P1.5) */
-		char *plain_requests;           /* on | encrypted | off (P3.1) */
-		char *escrow;                   /* required | offered | off (P4.8) */
-		char **escrow_for;              /* rules PATTERN=POLICY for some addresses */
-		char *revoked;                  /* publish | unpublish (P5.4) */
-		char *token_by_mail;            /* enroll | recover | both | none (P5.7) */
+		char *plain_requests; /* on | encrypted | off (P3.1) */
+		char *escrow;         /* required | offered | off (P4.8) */
+		char **escrow_for;    /* rules PATTERN=POLICY for some addresses */
+		char *revoked;        /* publish | unpublish (P5.4) */
+		char **issuers;       /* whose mails the filter fills: ADDRESS or ADDRESS=LOGIN */
+		char *token_by_mail;  /* enroll | recover | both | none (P5.7) */
 		int64_t token_expires_seconds;  /* P1.6 */
 		int64_t certify_seconds;        /* P5.2 */
 		int64_t certify_spread_seconds; /* P5.2 */

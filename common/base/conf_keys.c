@@ -52,6 +52,10 @@ const struct conf_key conf_keys[] = {
 	  "The GnuPG home of the authority's key. Empty: keys below the state directory." },
 	{ "authority", "escrow-home", CONF_PATH, AT(authority.escrow_home), "", 0, 0, NULL, SAMPLE(escrow_home),
 	  "The GnuPG home of the escrow key. Empty: escrow below the state directory." },
+	{ "authority", "template-directory", CONF_PATH, AT(authority.template_directory), "", 0, 0, NULL, 0,
+	  "Your own texts of token mails and slips (token.en.txt, token.en.html, ...). Empty: those built in." },
+	{ "authority", "language", CONF_TEXT, AT(authority.language), "en", 0, 0, NULL, 0,
+	  "The language of token mails and slips where none is named." },
 
 	{ "mailbox", "url", CONF_MAILBOX_URL, MAILBOX_AT(server.url), "maildir:/var/lib/countersign/mail", 0, 0, NULL,
 	  SAMPLE(mailbox_url), "maildir:DIRECTORY; or imaps://USER@HOST/FOLDER, with TLS from the start, or imap://USER@HOST/FOLDER, with\n"
@@ -94,6 +98,9 @@ const struct conf_key conf_keys[] = {
 	{ "policy", "escrow-for", CONF_LIST, AT(policy.escrow_for), "", 0, 0, NULL, 0,
 	  "Another policy for some: {\"bob@example.org=required\", \"@lab.example.org=off\"}. The first that fits counts;\n"
 	  "\"@.example.org=off\" is for all domains below." },
+	{ "policy", "issuers", CONF_LIST, AT(policy.issuers), "", 0, 0, NULL, 0,
+	  "Who may put tokens into mails through the mail server's filter: {\"carol@example.org\"} where that is also the\n"
+	  "login, else {\"carol@example.org=LOGIN\"}. Empty: nobody." },
 	{ "policy", "token-by-mail", CONF_CHOICE, AT(policy.token_by_mail), "enroll", 0, 0, "enroll recover both none", 0,
 	  "For which purposes tokens may be sent by mail: enroll, recover, both or none." },
 	{ "policy", "token-expires", CONF_SPAN, AT(policy.token_expires_seconds), "14d", 1, 10 * YEAR, NULL, 0,
@@ -104,7 +111,7 @@ const struct conf_key conf_keys[] = {
 	  "… and up to how much longer at random, so that those of one day don't all end on one day." },
 	{ "policy", "grace", CONF_SPAN, AT(policy.grace_seconds), "30d", 0, 10 * YEAR, NULL, 0,
 	  "How long after its end a certification can still be renewed without a token." },
-	{ "policy", "reminders", CONF_SPANS, AT(policy.reminder_seconds), "30d 14d 3d", 1, 10 * YEAR, NULL, 0,
+	{ "policy", "reminders", CONF_SPANS, AT(policy.reminder_seconds), "30d 14d 3d", 1, 90 * DAY, NULL, 0,
 	  "How long before its end a user is reminded by mail to renew it, once each. Empty: never." },
 	{ "policy", "revoked", CONF_CHOICE, AT(policy.revoked), "publish", 0, 0, "publish unpublish", 0,
 	  "What becomes of a revoked key in the Web Key Directory: publish (as revoked, so that others hear of it) or\n"

@@ -154,7 +154,7 @@ static void what_is_commented_out_is_the_default(void **state)
 		}
 		buf_addf(&text, "%.*s\n", (int)line.len, (const char *)line.data);
 	}
-	assert_int_equal(settings, 67 + 2); /* with the braces of the mailbox */
+	assert_int_equal(settings, 70 + 2); /* with the braces of the mailbox */
 	assert_int_equal(read_text(buf_bytes(&text), &conf), ERR_OK);
 	assert_defaults(conf);
 	assert_int_equal(conf->mailbox_count, 1);
@@ -264,6 +264,8 @@ static void faults_have_file_and_line(void **state)
 		    "escrow: \"on\" is none of: required offered off" },
 		{ "policy { reminders = {30d,\n0s} }", 2,
 		    "reminders: 0s is not between 1 second and" },
+		{ "policy { reminders = {91d} }", 1,
+		    "reminders: 91d is not between 1 second and 90 days" },
 		{ "policy { reminders = {soon} }", 1, "reminders: \"soon\"" },
 		{ "policy { plain-requests = maybe }", 1,
 		    "plain-requests: \"maybe\" is none of: on encrypted off" },
