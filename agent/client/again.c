@@ -15,7 +15,7 @@ static bool is_meant(const struct local_request *request, const char *address, c
 {
 	char wanted[KEYSET_NAME_MAX + 1], other[KEYSET_NAME_MAX + 1];
 
-	if (address != NULL && !str_equal(address, request->address))
+	if (request->renews != NULL || (address != NULL && !str_equal(address, request->address)))
 		return false;
 	return keyset == NULL || str_equal(keyset_name_fold(keyset, wanted),
 				     keyset_name_fold(request->keyset, other));
@@ -62,8 +62,11 @@ static enum err load_authority(struct making *m)
 
 	if (e != ERR_OK)
 		return e;
-	if (known != NULL)
+	if (known != NULL && str_equal_case(known->fingerprint, m->request.authority)) {
 		m->authority.name = str_dup(known->name);
+		m->authority.escrow = str_dup(known->escrow);
+		m->authority.confirmed = known->confirmed;
+	}
 	local_authority_free(&known);
 	m->authority.address = str_dup(m->request.authority_address);
 	memcpy(m->authority.fingerprint, m->request.authority, sizeof(m->authority.fingerprint));
@@ -103,17 +106,30 @@ static enum err load_sealed(struct making *m)
 	return e;
 }
 
+/* What was deposited once is deposited again. */
+static enum err choose_deposit(struct making *m)
+{
+	if (!m->request.deposited || m->options->no_deposit)
+		return making_choose_deposit(m);
+	m->deposits = true;
+	return ERR_OK;
+}
+
 static enum err make_again(struct making *m)
 {
-	bool given;
+	bool given, other = m->options->deposit || m->options->no_deposit;
 	enum err e = given_token(
-	    m->options, m->has_mail ? &m->mail : NULL, &m->authority, true, &m->token, &given);
+	    m->options, m->has_mail ? &m->mail : NULL, &m->authority, !other, &m->token, &given);
 
 	if (e != ERR_OK)
 		return e;
-	if (!given || same_token(m))
+	if (!given || (same_token(m) && !other))
 		return load_sealed(m);
 	e = prior_find(m->options, m->request.address, m->request.keyset, &m->authority, &m->prior);
+	if (e == ERR_OK)
+		e = choose_deposit(m);
+	if (e == ERR_OK)
+		e = making_deposit(m);
 	if (e == ERR_OK)
 		e = making_write(m);
 	if (e == ERR_OK)
@@ -123,7 +139,7 @@ static enum err make_again(struct making *m)
 
 enum err request_again(const struct options *options)
 {
-	struct making m = { .options = options, .password = BUF_SECRET };
+	struct making m = MAKING(options);
 	enum err e = local_lock();
 
 	if (e == ERR_OK)

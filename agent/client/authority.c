@@ -53,6 +53,8 @@ static enum err read_card(struct keyhome *home, struct bytes signed_card,
 		e = address_canonical(card.address, &out->address);
 	if (e == ERR_OK && card.name != NULL && name_check(card.name) == ERR_OK)
 		out->name = str_dup(card.name);
+	if (e == ERR_OK)
+		out->escrow = str_dup(card.escrow);
 out:
 	card_free(&card);
 	buf_free(&text);
@@ -145,6 +147,7 @@ static enum err from_file(
 		if (e != ERR_OK)
 			e = err_prefix(e, "%s", path);
 	}
+	out->confirmed = when_now();
 	buf_free(&text);
 	return e;
 }
@@ -232,11 +235,11 @@ static void stop_dirmngr(const char *scratch)
 }
 
 /* By gpg in a throw-away home: whatever else comes with the answer never reaches another keyring. */
-static enum err from_wkd(struct keyhome *home, const char *address, struct local_authority *out)
+static enum err wkd_key(
+    const char *address, char fingerprint_out[FINGERPRINT_SIZE], struct buf *key)
 {
 	struct keyhome *scratch = NULL;
 	struct key_facts *facts = NULL;
-	struct buf key = BUF_INIT;
 	char *path = NULL;
 	enum err e = local_scratch_make(&path);
 
@@ -255,14 +258,55 @@ static enum err from_wkd(struct keyhome *home, const char *address, struct local
 		e = err_fail(ERR_UNAVAILABLE, "the Web Key Directory of %s has no key for %s",
 		    address_domain(address), address);
 	if (e == ERR_OK)
-		e = keyhome_export(scratch, facts->fingerprint, &key);
+		memcpy(fingerprint_out, facts->fingerprint, FINGERPRINT_SIZE);
 	if (e == ERR_OK)
-		e = take_key(home, buf_bytes(&key), bytes_of("", 0), address, out);
+		e = keyhome_export(scratch, facts->fingerprint, key);
 	key_facts_free(&facts);
 	keyhome_close(&scratch);
-	buf_free(&key);
 	stop_dirmngr(path);
 	local_scratch_remove(&path);
+	return e;
+}
+
+static enum err from_wkd(struct keyhome *home, const char *address, struct local_authority *out)
+{
+	char fingerprint[FINGERPRINT_SIZE];
+	struct buf key = BUF_INIT;
+	enum err e = wkd_key(address, fingerprint, &key);
+
+	if (e == ERR_OK)
+		e = take_key(home, buf_bytes(&key), bytes_of("", 0), address, out);
+	out->confirmed = when_now();
+	buf_free(&key);
+	return e;
+}
+
+void authority_look_up(struct local_authority *authority)
+{
+	char fingerprint[FINGERPRINT_SIZE];
+	struct buf key = BUF_INIT;
+
+	if (authority->confirmed == 0 && wkd_key(authority->address, fingerprint, &key) == ERR_OK &&
+	    str_equal_case(fingerprint, authority->fingerprint))
+		authority->confirmed = when_now();
+	buf_free(&key);
+}
+
+/* What was accepted for this very key before. */
+static enum err recall(struct local_authority *out)
+{
+	struct local_authority *known = NULL;
+	enum err e = local_authority_load(address_domain(out->address), &known);
+
+	if (e == ERR_OK && known != NULL && str_equal_case(known->fingerprint, out->fingerprint)) {
+		if (out->confirmed == 0)
+			out->confirmed = known->confirmed;
+		if (out->escrow == NULL)
+			out->escrow = str_dup(known->escrow);
+		if (out->name == NULL)
+			out->name = str_dup(known->name);
+	}
+	local_authority_free(&known);
 	return e;
 }
 
@@ -274,11 +318,8 @@ static enum err from_known(struct keyhome *home, const char *domain, const char 
 
 	*found_out =
 	    e == ERR_OK && known != NULL && (stated == NULL || str_equal(stated, known->address));
-	if (*found_out) {
+	if (*found_out)
 		e = take_key(home, buf_bytes(&known->key), bytes_of("", 0), known->address, out);
-		if (e == ERR_OK && out->name == NULL)
-			out->name = str_dup(known->name);
-	}
 	local_authority_free(&known);
 	return e;
 }
@@ -323,7 +364,7 @@ enum err authority_find(struct keyhome *home, const struct options *options,
 		e = from_wkd(home, stated, out);
 out:
 	str_free(&stated);
-	return e;
+	return e == ERR_OK ? recall(out) : e;
 }
 
 enum err authority_pin(const struct local_authority *authority, uint8_t pin_out[PIN_BYTES])

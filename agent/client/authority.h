@@ -14,6 +14,8 @@
  */
 CHECKED enum err authority_find(struct keyhome *home, const struct options *options,
     const struct message *mail, const char *user_address, struct local_authority *out);
+/* P2.8: confirms the key where the domain's Web Key Directory has the same. */
+void authority_look_up(struct local_authority *authority);
 /* The pin of the authority's key and address (P1.2). */
 CHECKED enum err authority_pin(const struct local_authority *authority, uint8_t pin_out[PIN_BYTES]);
 /* P1.3: ERR_PROTOCOL unless the token was made for this key. */

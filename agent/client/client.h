@@ -13,7 +13,7 @@ struct options {
 	const char *token_file, *key, *home, *level;
 	const char *password_file, *old_password_file, *key_file;
 	const char *output, *submit, *submit_password_file;
-	bool again, is_unsigned, dialog, json;
+	bool again, is_unsigned, deposit, no_deposit, dialog, json;
 };
 
 struct option {
@@ -31,7 +31,7 @@ struct verb {
 	enum err (*run)(const struct options *options);
 };
 
-extern const struct verb verb_request, verb_open, verb_list, verb_status, verb_password;
+extern const struct verb verb_request, verb_open, verb_renew, verb_list, verb_status, verb_password;
 
 /* Reads argv[0…] by the verb's table; "--option VALUE" and "--option=VALUE"; "--" ends options. ERR_USAGE. */
 CHECKED enum err options_read(const struct verb *verb, int argc, char **argv, struct options *out);

@@ -11,6 +11,7 @@
 #include "enroll/keyset.h"
 #include "enroll/packets.h"
 #include "enroll/request.h"
+#include "keys/deposit.h"
 #include "keys/keyring.h"
 #include "text/address.h"
 
@@ -154,6 +155,41 @@ static enum err transfer(struct opening *o)
 	return e;
 }
 
+/* P7.4: what one password opens is all that the user has to remember. */
+static enum err install_old_keys(struct opening *o)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < o->old_key_count; i++) {
+		const struct old_key *old = &o->old_keys[i];
+
+		e = ask_interrupted();
+		if (e == ERR_OK)
+			e = deposit_install(o->user, NULL, buf_bytes(&old->deposit),
+			    old->fingerprint, buf_bytes(&o->password));
+		if (e == ERR_OK && !local_has_word(o->keyset.old_keys, old->fingerprint))
+			local_add_word(&o->keyset.old_keys, old->fingerprint);
+	}
+	return e;
+}
+
+/* What a reply of either kind brings. */
+static enum err keep_certified(struct opening *o, struct buf *confirmation)
+{
+	struct local_keyset *keyset = &o->keyset;
+
+	keyset->deposited = o->request.deposited ||
+			    (keyset->deposited && str_equal(keyset->encryption, o->encryption));
+	memcpy(keyset->encryption, o->encryption, sizeof(keyset->encryption));
+	keyset->certified_until = o->certified_until;
+	local_add_word(&keyset->reply, o->hash);
+	str_free(&keyset->pending);
+	keyset->pending = str_dup(o->request.id);
+	buf_clear(&keyset->confirmation);
+	buf_add(&keyset->confirmation, confirmation->data, confirmation->len);
+	return local_keyset_save(keyset);
+}
+
 /* From here on the keyset counts as installed. */
 static enum err keep_keyset(struct opening *o, struct buf *confirmation)
 {
@@ -167,11 +203,8 @@ static enum err keep_keyset(struct opening *o, struct buf *confirmation)
 	keyset->level = str_dup(o->level);
 	keyset->home = str_dup(keyhome_path(o->user));
 	keyset->installed = when_now();
-	keyset->certified_until = o->certified_until;
-	keyset->reply = str_dup(o->hash);
-	keyset->pending = str_dup(o->request.id);
-	buf_add(&keyset->confirmation, confirmation->data, confirmation->len);
-	return local_keyset_save(keyset);
+	keyset->recovered = o->fields.result == REPLY_RECOVERED;
+	return keep_certified(o, confirmation);
 }
 
 enum err install(struct opening *o)
@@ -186,13 +219,15 @@ enum err install(struct opening *o)
 			e = transfer(o);
 		ask_progress_end(e == ERR_OK);
 	}
-	if (e == ERR_OK)
+	if (e == ERR_OK && o->request.renews != NULL)
+		e = keep_certified(o, &confirmation);
+	else if (e == ERR_OK && (e = install_old_keys(o)) == ERR_OK)
 		e = keep_keyset(o, &confirmation);
 	buf_free(&confirmation);
 	return e;
 }
 
-/* An older keyset of the same name gives way; its keys stay, for old mail. */
+/* An older keyset of the same name gives way, to a recovered one every older one (P5.5); their keys stay, for old mail. */
 static enum err supersede_older(const struct local_keyset *keyset)
 {
 	struct local_keyset *list = NULL;
@@ -205,7 +240,8 @@ static enum err supersede_older(const struct local_keyset *keyset)
 		if (!str_equal(list[i].id, keyset->id) &&
 		    str_equal(list[i].address, keyset->address) && list[i].superseded == 0 &&
 		    list[i].installed <= keyset->installed &&
-		    str_equal(keyset_name_fold(list[i].keyset, other), name)) {
+		    (keyset->recovered ||
+			str_equal(keyset_name_fold(list[i].keyset, other), name))) {
 			list[i].superseded = when_now();
 			e = local_keyset_save(&list[i]);
 		}

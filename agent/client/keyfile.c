@@ -26,13 +26,12 @@ static char *file_for(const struct local_keyset *keyset)
 }
 
 /* A keyset without a password gets one for the file, in a throw-away home. */
-static enum err protect_copy(
-    const struct options *options, const struct local_keyset *keyset, struct buf *secret)
+static enum err protect_copy(const struct options *options, const struct local_keyset *keyset,
+    struct buf *password, struct buf *secret)
 {
 	struct keyhome *scratch = NULL;
-	struct buf password = BUF_SECRET;
 	char *path = NULL;
-	enum err e = password_choose(options, keyset->home, keyset->keyset, &password);
+	enum err e = password_choose(options, keyset->home, keyset->keyset, password);
 
 	if (e == ERR_OK)
 		e = local_scratch_make(&path);
@@ -43,14 +42,13 @@ static enum err protect_copy(
 		    scratch, buf_bytes(secret), keyset->fingerprint, bytes_of("", 0));
 	if (e == ERR_OK)
 		e = keyring_set_password(
-		    scratch, keyset->fingerprint, bytes_of("", 0), buf_bytes(&password));
+		    scratch, keyset->fingerprint, bytes_of("", 0), buf_bytes(password));
 	buf_clear(secret);
 	if (e == ERR_OK)
 		e = keyring_export_secret(
-		    scratch, keyset->fingerprint, buf_bytes(&password), secret);
+		    scratch, keyset->fingerprint, buf_bytes(password), secret);
 	keyhome_close(&scratch);
 	local_scratch_remove(&path);
-	buf_free(&password);
 	return e;
 }
 
@@ -58,7 +56,7 @@ static enum err write_file(const struct options *options, const struct local_key
     const struct buf *password, const char *path)
 {
 	struct keyhome *home = NULL;
-	struct buf secret = BUF_SECRET, armored = BUF_SECRET;
+	struct buf secret = BUF_SECRET, armored = BUF_SECRET, cover = BUF_SECRET;
 	struct bytes given = buf_bytes(password);
 	enum err e = keyhome_open(keyset->home, true, &home);
 
@@ -67,7 +65,9 @@ static enum err write_file(const struct options *options, const struct local_key
 	if (e == ERR_OK)
 		e = keyring_export_secret(home, keyset->fingerprint, buf_bytes(password), &secret);
 	if (e == ERR_OK && password->len == 0)
-		e = protect_copy(options, keyset, &secret);
+		e = protect_copy(options, keyset, &cover, &secret);
+	if (e == ERR_OK)
+		e = old_keys_export(home, keyset->old_keys, given, buf_bytes(&cover), &secret);
 	if (e == ERR_OK) {
 		armor_write("PRIVATE KEY BLOCK", buf_bytes(&secret), &armored);
 		e = file_create(path, 0600, buf_bytes(&armored));
@@ -75,6 +75,7 @@ static enum err write_file(const struct options *options, const struct local_key
 	keyhome_close(&home);
 	buf_free(&secret);
 	buf_free(&armored);
+	buf_free(&cover);
 	return e;
 }
 

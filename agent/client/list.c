@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/when.h"
 #include "client/client.h"
@@ -6,6 +7,8 @@
 #include "enroll/keyset.h"
 #include "print/table.h"
 #include "text/address.h"
+
+#define SOON_SECONDS (30 * 86400)
 
 static const char *const list_keys[] = { "keyset", "address", "state", "level", "certified_until",
 	"fingerprint", NULL };
@@ -24,6 +27,8 @@ static const char *request_state(const struct local_request *request)
 		return "refused";
 	if (request->created + LOCAL_PENDING_SECONDS < when_now())
 		return "unanswered";
+	if (request->renews != NULL && request->sent != 0)
+		return "renewing";
 	return request->sent != 0 ? "waiting" : "unsent";
 }
 
@@ -111,6 +116,23 @@ static struct table *authority_table(const struct inventory *i, bool json)
 	return t;
 }
 
+/* Beside the tables: what they say is the same with and without. */
+static void warn_of_endings(const struct options *options, const struct inventory *i)
+{
+	char day[WHEN_TEXT_SIZE];
+
+	for (size_t n = 0; !options->json && n < i->keyset_count; n++) {
+		const struct local_keyset *k = &i->keysets[n];
+
+		if (k->superseded == 0 && k->certified_until < when_now() + SOON_SECONDS)
+			fprintf(stderr,
+			    "The certification of the keyset \"%s\" of %s %s on %s: renew it with `countersign renew \"%s\"`.\n",
+			    k->keyset, k->address,
+			    k->certified_until < when_now() ? "ended" : "ends",
+			    when_format_day(k->certified_until, day), k->keyset);
+	}
+}
+
 static enum err list_run(const struct options *options)
 {
 	struct inventory i = { 0 };
@@ -120,6 +142,7 @@ static enum err list_run(const struct options *options)
 	if (e == ERR_OK) {
 		t = keyset_table(&i, options->json, true);
 		e = table_print(&t, stdout);
+		warn_of_endings(options, &i);
 	}
 	inventory_free(&i);
 	return e;
@@ -138,9 +161,21 @@ static enum err show_all(const struct options *options)
 		table_field_list(
 		    t, "authorities", "Authorities", authority_table(&i, options->json));
 		e = table_print(&t, stdout);
+		warn_of_endings(options, &i);
 	}
 	inventory_free(&i);
 	return e;
+}
+
+static size_t count_words(const char *list)
+{
+	size_t count = list != NULL;
+
+	while (list != NULL && (list = strchr(list, ' ')) != NULL) {
+		count++;
+		list++;
+	}
+	return count;
 }
 
 static void keyset_page(struct table *t, const struct local_keyset *k)
@@ -154,6 +189,8 @@ static void keyset_page(struct table *t, const struct local_keyset *k)
 	table_field_time(t, "installed", "Installed", k->installed);
 	table_field_time(t, "certified_until", "Certified until", k->certified_until);
 	table_field_time(t, "confirmed", "Confirmation sent", k->confirmed);
+	table_field_bool(t, "deposited", "Deposited", k->deposited);
+	table_field_number(t, "old_keys", "Old keys", (int64_t)count_words(k->old_keys));
 	table_field_text(t, "authority", "Authority", k->authority_address);
 	table_field_text(t, "authority_fingerprint", "Its fingerprint", k->authority);
 }
@@ -164,6 +201,7 @@ static void request_page(struct table *t, const struct local_request *r)
 	table_field_text(t, "address", "Address", r->address);
 	table_field_text(t, "state", "State", request_state(r));
 	table_field_text(t, "fingerprint", "Fingerprint", r->fingerprint);
+	table_field_bool(t, "deposited", "Deposited", r->deposited);
 	table_field_time(t, "created", "Asked for", r->created);
 	table_field_time(t, "since", "Sent", r->sent);
 	table_field_time(t, "refused", "Refused", r->refused);

@@ -160,6 +160,29 @@ void local_profile_clear(struct local_profile *profile)
 	record_clear(profile_fields, profile);
 }
 
+bool local_has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	const char *at = list;
+
+	while (at != NULL && len > 0 && (at = strstr(at, word)) != NULL) {
+		bool starts = at == list || at[-1] == ' ';
+
+		if (starts && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+void local_add_word(char **list, const char *word)
+{
+	char *all = *list != NULL ? str_printf("%s %s", *list, word) : str_dup(word);
+
+	str_free(list);
+	*list = all;
+}
+
 void local_agent_stop(const char *home)
 {
 	char *text = str_dup(err_text());
@@ -174,8 +197,9 @@ enum err local_scratch_make(char **path_out)
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	char *path;
 
+	/* Secret keys pass through it: rather in memory than on a disk. */
 	if (runtime == NULL || runtime[0] != '/' || access(runtime, W_OK) != 0)
-		runtime = "/tmp";
+		runtime = file_is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp";
 	path = str_printf("%s/countersign.XXXXXX", runtime);
 	*path_out = NULL;
 	if (mkdtemp(path) == NULL) {

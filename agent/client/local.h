@@ -17,6 +17,10 @@ struct local_authority {
 	char *name;    /* or NULL */
 	char fingerprint[FINGERPRINT_SIZE];
 	int64_t accepted;
+	char *
+	    escrow; /* what its card says of deposits: required, offered or off; NULL: no card was seen */
+	int64_t
+	    confirmed; /* when the key was seen in the Web Key Directory, given by --authority-key, or its fingerprint confirmed (P2.8); else 0 */
 	struct buf key; /* binary */
 };
 
@@ -31,7 +35,11 @@ struct local_request {
 	char *token_key;   /* public half, hex: tells a new token from the same */
 	char *level;       /* chosen with the request, or NULL */
 	bool protected;    /* its key already has a password (request --level) */
-	char *own_home;    /* request --key: the home that holds the key; else NULL */
+	char *own_home; /* request --key, and a renewal: the home that holds the key; else NULL */
+	char *renews;   /* the keyset's id, of a renewal */
+	bool deposited; /* a deposit went with it */
+	struct buf
+	    recovery_key; /* derived from the token (P5.5); opens what a recovery brings back */
 	int64_t created, sent;
 	int64_t refused;
 	char *refusal; /* its two sentences */
@@ -50,8 +58,13 @@ struct local_keyset {
 	int64_t installed, certified_until, superseded;
 	int64_t confirmed;       /* when the confirmation was handed over (P5.4) */
 	struct buf confirmation; /* sealed; until then */
-	char *reply;             /* SHA-256 of the reply, hex */
-	char *pending;           /* the pending directory that is not yet removed */
+	char *reply; /* SHA-256 of each reply that was opened for it, hex, blank-separated */
+	char encryption[FINGERPRINT_SIZE]; /* its encryption subkey */
+	bool deposited;                    /* a deposit of that one went to the authority */
+	bool recovered;                    /* it came by a recovery (P5.5), */
+	char *
+	    old_keys; /* which brought these encryption subkeys back; blank-separated fingerprints */
+	char *pending; /* the pending directory that is not yet removed */
 };
 
 struct local_profile {
@@ -87,6 +100,8 @@ void local_request_list_free(struct local_request **list, size_t count);
 CHECKED enum err local_keyset_save(struct local_keyset *keyset); /* fills id when it is NULL */
 CHECKED enum err local_keyset_list(
     struct local_keyset **list_out, size_t *count_out); /* newest first */
+/* ERR_NOUSER when it is no longer there. */
+CHECKED enum err local_keyset_load(const char *id, struct local_keyset *out);
 /* "unconfirmed", "active", "expired", "superseded" (P8.1, as far as it is known here). */
 const char *local_keyset_state(const struct local_keyset *keyset, int64_t now);
 void local_keyset_clear(struct local_keyset *keyset);
@@ -97,6 +112,11 @@ CHECKED enum err local_keyset_find(const char *name, const char *address, struct
 CHECKED enum err local_profile_load(struct local_profile *out); /* empty if there is none */
 CHECKED enum err local_profile_save(const struct local_profile *profile);
 void local_profile_clear(struct local_profile *profile);
+
+/* Does a blank-separated list hold this word? NULL holds none. */
+bool local_has_word(const char *list, const char *word);
+/* Adds one to such a list. */
+void local_add_word(char **list, const char *word);
 
 /* Ends the agent of a home, and leaves err_text() as it was. */
 void local_agent_stop(const char *home);

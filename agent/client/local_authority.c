@@ -11,6 +11,8 @@ static const struct record_field authority_fields[] = {
 	{ "Name", RECORD_TEXT, offsetof(struct local_authority, name) },
 	{ "Fingerprint", RECORD_FINGERPRINT, offsetof(struct local_authority, fingerprint) },
 	{ "Accepted", RECORD_TIME, offsetof(struct local_authority, accepted) },
+	{ "Escrow", RECORD_TEXT, offsetof(struct local_authority, escrow) },
+	{ "Confirmed", RECORD_TIME, offsetof(struct local_authority, confirmed) },
 	{ "Key", RECORD_BYTES, offsetof(struct local_authority, key) },
 	{ NULL, RECORD_TEXT, 0 },
 };

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "client/local.h"
 #include "client/localroom.h"
 #include "client/record.h"
@@ -21,6 +22,10 @@ static const struct record_field keyset_fields[] = {
 	{ "Confirmed", RECORD_TIME, offsetof(struct local_keyset, confirmed) },
 	{ "Confirmation", RECORD_BYTES, offsetof(struct local_keyset, confirmation) },
 	{ "Reply", RECORD_TEXT, offsetof(struct local_keyset, reply) },
+	{ "Encryption", RECORD_FINGERPRINT, offsetof(struct local_keyset, encryption) },
+	{ "Deposited", RECORD_FLAG, offsetof(struct local_keyset, deposited) },
+	{ "Recovered", RECORD_FLAG, offsetof(struct local_keyset, recovered) },
+	{ "Old-Keys", RECORD_TEXT, offsetof(struct local_keyset, old_keys) },
 	{ "Pending", RECORD_TEXT, offsetof(struct local_keyset, pending) },
 	{ NULL, RECORD_TEXT, 0 },
 };
@@ -44,28 +49,38 @@ struct keyset_listing {
 	size_t count;
 };
 
+enum err local_keyset_load(const char *id, struct local_keyset *out)
+{
+	char *path = NULL;
+	enum err e = local_path("keysets", id, &path);
+
+	*out = (struct local_keyset){ .id = str_dup(id) };
+	if (e == ERR_OK && !file_exists(path))
+		e = err_fail(ERR_NOUSER, "the keyset that it is about is no longer here");
+	if (e == ERR_OK)
+		e = record_load(path, keyset_fields, out);
+	if (e == ERR_OK && (out->address == NULL || out->keyset == NULL || out->level == NULL ||
+			       out->home == NULL || out->authority_address == NULL))
+		e = err_fail(ERR_DATA, "%s is damaged", path);
+	if (e != ERR_OK)
+		local_keyset_clear(out);
+	str_free(&path);
+	return e;
+}
+
 static enum err list_keyset(const char *name, void *context)
 {
 	struct keyset_listing *listing = context;
-	struct local_keyset one = { .id = str_dup(name) };
-	char *path = NULL;
-	enum err e = local_path("keysets", name, &path);
+	struct local_keyset one;
+	enum err e;
 
 	if (strchr(name, '.') != NULL)
-		goto out; /* what a killed file_write left */
-	if (e == ERR_OK)
-		e = record_load(path, keyset_fields, &one);
-	if (e == ERR_OK && (one.address == NULL || one.keyset == NULL || one.level == NULL ||
-			       one.home == NULL || one.authority_address == NULL))
-		e = err_fail(ERR_DATA, "%s is damaged", path);
-	if (e != ERR_OK)
-		goto out;
-	listing->list = mem_array(listing->list, listing->count + 1, sizeof(one));
-	listing->list[listing->count++] = one;
-	memset(&one, 0, sizeof(one));
-out:
-	local_keyset_clear(&one);
-	str_free(&path);
+		return ERR_OK; /* what a killed file_write left */
+	e = local_keyset_load(name, &one);
+	if (e == ERR_OK) {
+		listing->list = mem_array(listing->list, listing->count + 1, sizeof(one));
+		listing->list[listing->count++] = one;
+	}
 	return e;
 }
 

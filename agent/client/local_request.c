@@ -23,6 +23,9 @@ static const struct record_field request_fields[] = {
 	{ "Level", RECORD_TEXT, offsetof(struct local_request, level) },
 	{ "Protected", RECORD_FLAG, offsetof(struct local_request, protected) },
 	{ "Own-Home", RECORD_TEXT, offsetof(struct local_request, own_home) },
+	{ "Renews", RECORD_TEXT, offsetof(struct local_request, renews) },
+	{ "Deposited", RECORD_FLAG, offsetof(struct local_request, deposited) },
+	{ "Recovery-Key", RECORD_BYTES, offsetof(struct local_request, recovery_key) },
 	{ "Created", RECORD_TIME, offsetof(struct local_request, created) },
 	{ "Sent", RECORD_TIME, offsetof(struct local_request, sent) },
 	{ "Refused", RECORD_TIME, offsetof(struct local_request, refused) },
@@ -109,7 +112,7 @@ struct request_listing {
 static enum err list_request(const char *name, void *context)
 {
 	struct request_listing *listing = context;
-	struct local_request one = { .id = str_dup(name) };
+	struct local_request one = { .id = str_dup(name), .recovery_key = BUF_SECRET };
 	char *path = local_request_path(&one, "record");
 	enum err e = ERR_OK;
 
@@ -151,17 +154,7 @@ enum err local_request_list(struct local_request **list_out, size_t *count_out)
 
 bool local_request_has_id(const struct local_request *request, const char *request_id)
 {
-	size_t len = strlen(request_id);
-	const char *at = request->request_ids;
-
-	while (len > 0 && (at = strstr(at, request_id)) != NULL) {
-		bool starts = at == request->request_ids || at[-1] == ' ';
-
-		if (starts && (at[len] == ' ' || at[len] == '\0'))
-			return true;
-		at += len;
-	}
-	return false;
+	return local_has_word(request->request_ids, request_id);
 }
 
 void local_request_clear(struct local_request *request)

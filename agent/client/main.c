@@ -11,8 +11,8 @@
 #include "secret/secret.h"
 #include "text/utf8.h"
 
-static const struct verb *const verbs[] = { &verb_request, &verb_open, &verb_list, &verb_status,
-	&verb_password };
+static const struct verb *const verbs[] = { &verb_request, &verb_open, &verb_renew, &verb_list,
+	&verb_status, &verb_password };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

@@ -24,6 +24,8 @@ void opening_clear(struct opening *o)
 	str_free(&o->damage);
 	str_free(&o->level);
 	reply_free(&o->fields);
+	for (size_t i = 0; i < o->old_key_count; i++)
+		buf_free(&o->old_keys[i].deposit);
 	buf_free(&o->content);
 	buf_free(&o->key);
 	buf_free(&o->password);
@@ -38,19 +40,50 @@ static enum err say(const struct options *options, const char *text)
 	return ERR_OK;
 }
 
-static enum err tell_ready(const struct options *options, const struct local_keyset *keyset)
+static enum err tell_renewed(const struct options *options, const struct local_keyset *keyset)
 {
-	char day[WHEN_TEXT_SIZE], *text;
+	char day[WHEN_TEXT_SIZE],
+	    *text = str_printf("The keyset \"%s\" of %s is renewed: it is certified until %s.",
+		keyset->keyset, keyset->address, when_format_day(keyset->certified_until, day));
+	enum err e = say(options, text);
+
+	str_free(&text);
+	return e;
+}
+
+/* What became of old mail. */
+static void add_recovery(const struct opening *o, struct buf *text)
+{
+	if (o->fields.result != REPLY_RECOVERED)
+		return;
+	if (o->old_key_count + o->lost_key_count == 0)
+		buf_add_text(
+		    text, "No old encryption key was deposited, so old mail stays unreadable.\n");
+	else
+		buf_addf(text, "%zu old encryption key%s came back: old mail can be read again.\n",
+		    o->old_key_count, o->old_key_count == 1 ? "" : "s");
+	if (o->lost_key_count > 0)
+		buf_addf(text,
+		    "%zu more could not be opened, since the reply answers another token: ask your administrator to recover once more.\n",
+		    o->lost_key_count);
+}
+
+static enum err tell_ready(const struct opening *o)
+{
+	const struct local_keyset *keyset = &o->keyset;
+	struct buf text = BUF_INIT;
+	char day[WHEN_TEXT_SIZE];
 	enum err e;
 
-	text = str_printf(
+	add_recovery(o, &text);
+	buf_addf(&text,
 	    "The keyset \"%s\" of %s is ready: read and sign protected mail in any mail program that uses GnuPG.\n"
 	    "Colleagues whose keys %s has certified are trusted without a question.\n"
 	    "It is certified until %s; `countersign password` changes its password or level.",
 	    keyset->keyset, keyset->address, keyset->authority_address,
 	    when_format_day(keyset->certified_until, day));
-	e = say(options, text);
-	str_free(&text);
+	e = say(o->options, buf_text(&text));
+	buf_free(&text);
 	return e;
 }
 
@@ -85,6 +118,11 @@ static enum err choose_level(struct opening *o)
 {
 	enum err e = ERR_OK;
 
+	if (o->request.renews != NULL) {
+		e = local_keyset_load(o->request.renews, &o->keyset);
+		o->level = str_dup(o->keyset.level);
+		return e;
+	}
 	if (o->request.own_home != NULL) {
 		o->level = str_dup("own");
 		return ERR_OK;
@@ -106,7 +144,8 @@ static enum err choose_password(struct opening *o)
 {
 	enum err e;
 
-	if (o->request.own_home != NULL || str_equal(o->level, "low"))
+	/* A key of the user's own keeps its password; old ones that come back beside it get one. */
+	if ((o->request.own_home != NULL && o->old_key_count == 0) || str_equal(o->level, "low"))
 		return ERR_OK;
 	if (o->request.protected)
 		e = opening_unlock(o);
@@ -137,8 +176,9 @@ static enum err open_reply(struct opening *o)
 		e = install_finish(o->options, &o->keyset);
 	}
 	if (e == ERR_OK)
-		e = tell_ready(o->options, &o->keyset);
-	if (e == ERR_OK)
+		e = o->request.renews != NULL ? tell_renewed(o->options, &o->keyset)
+					      : tell_ready(o);
+	if (e == ERR_OK && o->request.renews == NULL)
 		e = keyfile_offer(o->options, &o->keyset, &o->password);
 	/* Ctrl-C ends gpg too, and what that makes of it is no sentence for people. */
 	if (e != ERR_OK && ask_interrupted() != ERR_OK)
@@ -163,7 +203,10 @@ static enum err check_options(const struct options *options)
 
 static enum err open_run(const struct options *options)
 {
-	struct opening o = { .options = options, .content = BUF_SECRET, .password = BUF_SECRET };
+	struct opening o = { .options = options,
+		.request = { .recovery_key = BUF_SECRET },
+		.content = BUF_SECRET,
+		.password = BUF_SECRET };
 	enum err e = check_options(options);
 
 	if (e == ERR_OK)

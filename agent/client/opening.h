@@ -8,7 +8,14 @@
 #include "keys/keyhome.h"
 
 #define CANDIDATES_MAX 16
+#define OLD_KEYS_MAX 64
 #define REPLY_TYPE "application/vnd.countersign.reply"
+
+/* An old encryption key that a recovery brings back (P5.5). */
+struct old_key {
+	char fingerprint[FINGERPRINT_SIZE];
+	struct buf deposit;
+};
 
 struct opening {
 	const struct options *options;
@@ -22,8 +29,11 @@ struct opening {
 	char *hash;                   /* SHA-256 of the message, hex */
 	struct buf content;           /* decrypted */
 	struct reply fields;
-	struct buf key; /* certified, binary */
+	struct buf key;                    /* certified, binary */
+	char encryption[FINGERPRINT_SIZE]; /* its current encryption subkey */
 	int64_t certified_until;
+	struct old_key old_keys[OLD_KEYS_MAX];
+	size_t old_key_count, lost_key_count; /* lost: sealed under another token, or damaged */
 	char *level;
 	struct buf password;        /* empty: none */
 	struct local_keyset keyset; /* as installed */
@@ -48,6 +58,13 @@ CHECKED enum err opening_unlock(struct opening *o);
 CHECKED enum err install(struct opening *o);
 /* What is left once the keyset's record is there: levels, confirmation, the pending directory. Does nothing twice. */
 CHECKED enum err install_finish(const struct options *options, struct local_keyset *keyset);
+
+/* The old encryption keys that a recovery brought (`list`, blank-separated, or NULL) take a new password; one that has neither stays as it is, and is named. */
+CHECKED enum err old_keys_set_password(
+    struct keyhome *home, const char *list, struct bytes was, struct bytes will);
+/* Appends them to `out` as they are protected by `password`; where that is empty, protected by `cover`. */
+CHECKED enum err old_keys_export(struct keyhome *home, const char *list, struct bytes password,
+    struct bytes cover, struct buf *out);
 
 void opening_close_homes(struct opening *o);
 void opening_clear(struct opening *o);

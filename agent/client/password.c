@@ -6,6 +6,7 @@
 #include "client/ask.h"
 #include "client/level.h"
 #include "client/local.h"
+#include "client/opening.h"
 #include "client/post.h"
 #include "keys/agent.h"
 #include "keys/keyring.h"
@@ -22,6 +23,11 @@ static enum err ask_agent(const char *home, const char *prompt, bool repeat, str
 		e = agent_ask(home != NULL ? home : keyhome_path(own), prompt, NULL, repeat, out);
 	keyhome_close(&own);
 	return e;
+}
+
+enum err password_ask(const char *home, const char *prompt, struct buf *out)
+{
+	return ask_agent(home, prompt, false, out);
 }
 
 enum err password_choose(
@@ -83,6 +89,10 @@ static enum err change_password(struct change *c, const char *level)
 		e = password_choose(c->options, c->keyset.home, c->keyset.keyset, &c->will);
 	else if (has)
 		return ERR_OK; /* from high to medium or back: the password stays */
+	/* The old keys first, so that a change that was interrupted can be made again. */
+	if (e == ERR_OK)
+		e = old_keys_set_password(
+		    c->home, c->keyset.old_keys, buf_bytes(&c->was), buf_bytes(&c->will));
 	if (e == ERR_OK)
 		e = keyring_set_password(
 		    c->home, c->keyset.fingerprint, buf_bytes(&c->was), buf_bytes(&c->will));

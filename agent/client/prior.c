@@ -214,6 +214,25 @@ enum err prior_find(const struct options *options, const char *address, const ch
 	return e;
 }
 
+enum err prior_take(const struct options *options, struct local_keyset *keyset, struct prior *out)
+{
+	bool here;
+	enum err e;
+
+	*out = (struct prior){ .keyset = *keyset, .password = BUF_SECRET, .must_sign = true };
+	memset(keyset, 0, sizeof(*keyset));
+	e = open_home(out, &here);
+	if (e == ERR_OK && !here)
+		return err_fail(ERR_NOUSER,
+		    "the keys of the keyset \"%s\" are gone or corrupt: ask your administrator to recover it",
+		    out->keyset.keyset);
+	if (e == ERR_OK && options->password_file != NULL)
+		return file_read_secret(options->password_file, &out->password);
+	/* Not by the calls, then. */
+	keyhome_close(&out->home);
+	return e == ERR_OK ? keyhome_open(out->keyset.home, false, &out->home) : e;
+}
+
 static enum err sign_in(struct keyhome *home, const struct prior *prior,
     const struct local_authority *authority, struct bytes content, struct buf *out)
 {

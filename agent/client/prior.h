@@ -20,6 +20,9 @@ struct prior {
  */
 CHECKED enum err prior_find(const struct options *options, const char *address, const char *name,
     const struct local_authority *authority, struct prior *out);
+/* For a renewal (P4.5): this keyset (taken over), by --password-file, else by gpg's own pinentry and cache. */
+CHECKED enum err prior_take(
+    const struct options *options, struct local_keyset *keyset, struct prior *out);
 /* Seals `content` to the authority: signed by the prior keyset where there is one, else only encrypted in `home`. */
 CHECKED enum err prior_seal(const struct options *options, struct prior *prior,
     struct keyhome *home, const struct local_authority *authority, struct bytes content,

@@ -151,7 +151,7 @@ enum err reply_find_opened(struct opening *o)
 		char *hash = reply_hash(&o->messages[m]);
 
 		for (size_t i = 0; i < count && o->keyset.id == NULL; i++)
-			if (str_equal(list[i].reply, hash)) {
+			if (local_has_word(list[i].reply, hash)) {
 				o->keyset = list[i];
 				memset(&list[i], 0, sizeof(list[i]));
 			}

@@ -105,7 +105,7 @@ enum err record_read(struct bytes text, const struct record_field *fields, void 
 			e = err_fail(ERR_DATA, "there is a NUL in it");
 		else
 			e = read_line(copy, fields, to);
-		str_free(&copy);
+		str_wipe(&copy);
 	}
 	return e;
 }
@@ -137,7 +137,7 @@ void record_clear(const struct record_field *fields, void *record)
 
 enum err record_save(const char *path, const struct record_field *fields, const void *from)
 {
-	struct buf text = BUF_INIT;
+	struct buf text = BUF_SECRET;
 	enum err e;
 
 	record_write(fields, from, &text);
@@ -148,7 +148,7 @@ enum err record_save(const char *path, const struct record_field *fields, const 
 
 enum err record_load(const char *path, const struct record_field *fields, void *to)
 {
-	struct buf text = BUF_INIT;
+	struct buf text = BUF_SECRET;
 	enum err e = file_read(path, RECORD_BYTES_MAX, &text);
 
 	if (e == ERR_OK) {

@@ -1,10 +1,12 @@
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/when.h"
 #include "client/opening.h"
 #include "client/password.h"
 #include "client/reading.h"
+#include "enroll/deposit.h"
 #include "enroll/keyset.h"
 #include "enroll/packets.h"
 #include "keys/keyring.h"
@@ -175,6 +177,13 @@ static const struct message_attachment *find_part(const struct message *mail, co
 	return NULL;
 }
 
+static bool is_answer(const struct local_request *request, enum reply_result result)
+{
+	if (request->renews != NULL)
+		return result == REPLY_RENEWED;
+	return result == REPLY_ENROLLED || result == REPLY_RECOVERED;
+}
+
 static enum err check_fields(const struct opening *o)
 {
 	const struct local_request *request = &o->request;
@@ -182,9 +191,9 @@ static enum err check_fields(const struct opening *o)
 	char asked[KEYSET_NAME_MAX + 1], got[KEYSET_NAME_MAX + 1];
 	const char *what = NULL;
 
-	if (reply->result != REPLY_ENROLLED)
+	if (!is_answer(request, reply->result))
 		return err_fail(ERR_PROTOCOL,
-		    "the reply says \"%s\", which this version can't open: install a newer countersign",
+		    "the reply says \"%s\", which is not what you asked for: nothing was changed",
 		    reply_result_name(reply->result));
 	if (!local_request_has_id(request, reply->request_id))
 		what = "request";
@@ -237,6 +246,14 @@ static enum err check_certification(struct opening *o, const struct key_facts *f
 	    o->request.address);
 }
 
+static void note_encryption(struct opening *o, const struct key_facts *facts)
+{
+	const struct key_subkey *subkey = key_encryption(facts);
+
+	if (subkey != NULL)
+		memcpy(o->encryption, subkey->fingerprint, sizeof(o->encryption));
+}
+
 /* The key parts are told apart by fingerprint, not by their names. */
 static enum err take_key(struct opening *o, struct keyhome *scratch, const struct buf *armored)
 {
@@ -248,6 +265,7 @@ static enum err take_key(struct opening *o, struct keyhome *scratch, const struc
 		e = keyhome_import(scratch, buf_bytes(&binary), &facts);
 	if (e == ERR_OK && str_equal_case(facts->fingerprint, o->request.fingerprint)) {
 		e = check_certification(o, facts);
+		note_encryption(o, facts);
 		buf_clear(&o->key);
 		buf_add(&o->key, binary.data, binary.len);
 	}
@@ -291,6 +309,48 @@ static enum err check_key(struct opening *o, const struct message *content)
 	return e;
 }
 
+/* ---- what a recovery brings back (P5.5) ---- */
+
+static enum err open_part(struct opening *o, const char *fingerprint, struct bytes sealed)
+{
+	struct old_key *old = &o->old_keys[o->old_key_count];
+	uint8_t token_key[TOKEN_KEY_BYTES];
+	struct buf associated = BUF_INIT;
+	enum err e;
+
+	if (o->old_key_count == OLD_KEYS_MAX)
+		return err_fail(ERR_DATA, "it brings more than %d old keys", OLD_KEYS_MAX);
+	if (o->request.token_key == NULL || o->request.recovery_key.len != RECOVERY_KEY_BYTES ||
+	    hex_read(o->request.token_key, token_key, sizeof(token_key)) != ERR_OK)
+		return err_fail(ERR_DATA, "what was kept of the token is damaged");
+	deposit_associated(token_key, o->request.address, fingerprint, &associated);
+	*old = (struct old_key){ .deposit = BUF_SECRET };
+	memcpy(old->fingerprint, fingerprint, sizeof(old->fingerprint));
+	e = recovery_open(
+	    o->request.recovery_key.data, buf_bytes(&associated), sealed, &old->deposit);
+	if (e == ERR_OK)
+		o->old_key_count++;
+	else
+		o->lost_key_count++;
+	buf_free(&associated);
+	return ERR_OK;
+}
+
+static enum err take_old_keys(struct opening *o, const struct message *content)
+{
+	char fingerprint[FINGERPRINT_SIZE];
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < content->attachment_count; i++) {
+		const struct message_attachment *part = &content->attachments[i];
+
+		if (str_equal(part->type, DEPOSIT_TYPE) && part->name != NULL &&
+		    deposit_part_read(part->name, fingerprint))
+			e = open_part(o, fingerprint, buf_bytes(&part->data));
+	}
+	return e;
+}
+
 static enum err check_content(struct opening *o)
 {
 	const struct message_attachment *part;
@@ -306,6 +366,8 @@ static enum err check_content(struct opening *o)
 		e = check_fields(o);
 	if (e == ERR_OK)
 		e = check_key(o, &content);
+	if (e == ERR_OK && o->fields.result == REPLY_RECOVERED)
+		e = take_old_keys(o, &content);
 	if (e == ERR_DATA)
 		e = err_prefix(e, "the reply is damaged");
 out:

@@ -130,9 +130,6 @@ static enum err take_own_key(struct making *m)
 	if (e == ERR_OK) {
 		memcpy(m->request.fingerprint, facts->fingerprint, sizeof(m->request.fingerprint));
 		m->request.own_home = str_dup(keyhome_path(m->own));
-		if (facts->subkey_count > 0 && facts->subkeys[0].on_card)
-			post_say(m->options,
-			    "Your key is on a card: nothing of it is deposited, so it can't be recovered.");
 	}
 	key_facts_free(&facts);
 	return e;
@@ -146,19 +143,26 @@ static char *hex_text(const uint8_t *bytes, size_t len)
 	return buf_take_text(&text);
 }
 
-static void add_request_id(struct local_request *request, const char *id)
+/* P5.5: of the token only what opens a recovery is kept, and what tells it from another. */
+static void keep_token(struct making *m, const struct request *request)
 {
-	char *all = request->request_ids != NULL ? str_printf("%s %s", request->request_ids, id)
-						 : str_dup(id);
+	uint8_t key[RECOVERY_KEY_BYTES];
 
-	str_free(&request->request_ids);
-	request->request_ids = all;
+	if (request->kind == REQUEST_RENEW)
+		return;
+	str_free(&m->request.token_key);
+	m->request.token_key = hex_text(request->token_key, sizeof(request->token_key));
+	recovery_key_make(m->token.seed, key);
+	buf_clear(&m->request.recovery_key);
+	buf_add(&m->request.recovery_key, key, sizeof(key));
+	mem_wipe(key, sizeof(key));
 }
 
 enum err making_write(struct making *m)
 {
 	struct request request = { .id = request_id_make(),
-		.kind = REQUEST_ENROLL,
+		.kind = m->request.renews != NULL ? REQUEST_RENEW : REQUEST_ENROLL,
+		.deposit = BUF_SECRET,
 		.address = str_dup(m->request.address),
 		.name = str_dup(m->request.name),
 		.keyset = str_dup(m->request.keyset),
@@ -170,14 +174,15 @@ enum err making_write(struct making *m)
 	memcpy(request.authority, m->request.authority, sizeof(request.authority));
 	e = keyhome_export(m->own != NULL ? m->own : m->home, m->request.fingerprint, &request.key);
 	if (e == ERR_OK) {
+		buf_add(&request.deposit, m->deposit.data, m->deposit.len);
 		request_write(&request, m->token.seed, &text);
 		e = prior_seal(
 		    m->options, &m->prior, m->home, &m->authority, buf_bytes(&text), &m->sealed);
 	}
 	if (e == ERR_OK) {
-		add_request_id(&m->request, request.id);
-		str_free(&m->request.token_key);
-		m->request.token_key = hex_text(request.token_key, sizeof(request.token_key));
+		local_add_word(&m->request.request_ids, request.id);
+		keep_token(m, &request);
+		m->request.deposited = request.deposit.len > 0;
 		if (m->request.created == 0)
 			m->request.created = request.created;
 	}
@@ -224,7 +229,10 @@ static void tell(const struct making *m)
 {
 	const char *output = m->options->output;
 
-	if (output != NULL)
+	if (m->request.renews != NULL && output == NULL)
+		post_say(m->options, "The renewal of the keyset \"%s\" is on its way to %s.",
+		    m->request.keyset, m->request.authority_address);
+	else if (output != NULL)
 		post_say(m->options,
 		    "The request for the keyset \"%s\" is written: mail %s to %s as it is.",
 		    m->request.keyset, str_equal(output, "-") ? "it" : output,
@@ -232,6 +240,9 @@ static void tell(const struct making *m)
 	else
 		post_say(m->options, "The request for the keyset \"%s\" is on its way to %s.",
 		    m->request.keyset, m->request.authority_address);
+	if (m->request.deposited)
+		post_say(m->options,
+		    "With it goes a sealed copy of your encryption key, so that a lost key is not lost mail.");
 	post_say(m->options,
 	    "When the reply comes, open its attachment reply.countersign on this computer, or run `countersign open FILE`.");
 }
@@ -265,6 +276,7 @@ void making_clear(struct making *m)
 	local_authority_clear(&m->authority);
 	local_request_clear(&m->request);
 	buf_free(&m->password);
+	buf_free(&m->deposit);
 	buf_free(&m->sealed);
 }
 
@@ -337,8 +349,8 @@ static enum err make(struct making *m)
 {
 	enum err (*const steps[])(struct making *) = { prepare, find_authority, find_token,
 		making_choose_keyset, making_choose_name, making_choose_level,
-		m->options->key != NULL ? take_own_key : make_key, making_write, making_keep,
-		making_send, remember };
+		making_choose_deposit, m->options->key != NULL ? take_own_key : make_key,
+		making_deposit, making_write, making_keep, making_send, remember };
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; e == ERR_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -349,14 +361,13 @@ static enum err make(struct making *m)
 	return e;
 }
 
-/* What failed for good leaves nothing behind; what may have been sent stays, for its reply. */
-static void give_up(struct making *m, enum err why)
+void making_give_up(struct making *m, enum err why)
 {
 	char *text = str_dup(err_text());
 
 	if (m->kept && why == ERR_TEMPORARY) {
-		err_fail(why,
-		    "%s; the request is kept: `countersign request --again` sends it again", text);
+		err_fail(why, "%s; the request is kept: `countersign %s` sends it again", text,
+		    m->request.renews != NULL ? "renew" : "request --again");
 	} else {
 		if (local_request_remove(m->request.id) != ERR_OK)
 			fprintf(stderr, "countersign: %s\n", err_text());
@@ -367,7 +378,7 @@ static void give_up(struct making *m, enum err why)
 
 static enum err request_run(const struct options *options)
 {
-	struct making m = { .options = options, .password = BUF_SECRET };
+	struct making m = MAKING(options);
 	enum err e;
 
 	e = keyhome_start(PASSWORD_SECONDS);
@@ -377,7 +388,7 @@ static enum err request_run(const struct options *options)
 		return request_again(options);
 	e = make(&m);
 	if (e != ERR_OK && m.request.id != NULL && m.request.sent == 0)
-		give_up(&m, e);
+		making_give_up(&m, e);
 	making_clear(&m);
 	return e;
 }
@@ -407,6 +418,10 @@ static const struct option request_options[] = {
 	    "password of the keyset that exists here" },
 	{ "--unsigned", NULL, offsetof(struct options, is_unsigned),
 	    "do not sign with a keyset that exists here" },
+	{ "--deposit", NULL, offsetof(struct options, deposit),
+	    "deposit a sealed copy of the encryption key" },
+	{ "--no-deposit", NULL, offsetof(struct options, no_deposit),
+	    "deposit nothing, even if the authority offers or requires it" },
 	{ "--output", "FILE", offsetof(struct options, output),
 	    "write the mail instead of sending it (-: standard output)" },
 	{ "--submit", "URL", offsetof(struct options, submit),

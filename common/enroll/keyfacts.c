@@ -5,6 +5,18 @@
 
 #include "text/address.h"
 
+const struct key_subkey *key_encryption(const struct key_facts *facts)
+{
+	const struct key_subkey *best = NULL;
+	for (size_t i = 0; i < facts->subkey_count; i++) {
+		const struct key_subkey *s = &facts->subkeys[i];
+		if (s->can_encrypt && !s->revoked && !s->expired && !s->invalid && !s->disabled &&
+		    (!best || s->created > best->created))
+			best = s;
+	}
+	return best;
+}
+
 void key_facts_free(struct key_facts **facts)
 {
 	struct key_facts *f = *facts;

@@ -46,6 +46,9 @@ struct key_facts {
 /* Takes NULL, frees the struct too, and leaves NULL. */
 void key_facts_free(struct key_facts **facts);
 
+/* The newest subkey that can be encrypted to now; NULL if there is none. */
+const struct key_subkey *key_encryption(const struct key_facts *facts);
+
 struct key_policy {
 	int64_t rsa_bits_min;
 	char *const *curves; /* NULL-terminated, lower-case compare */

@@ -450,39 +450,43 @@ enum err agent_check(const char *home)
 	return err;
 }
 
-static enum err check_protection(
-    const char *home, const struct buf *answer, const char *keygrip, bool wanted)
+/* Asked for one by one: "--list" gives up at the first file that is corrupt. What is not there has no line. */
+static enum err check_protection(const char *home, const struct buf *lines, bool wanted)
 {
-	struct bytes rest = buf_bytes(answer), line;
+	struct buf answer = BUF_INIT;
+	struct bytes rest, line;
 	struct key_line info;
+	enum err err = agent_talk(home, true, lines, &answer);
 
-	while (bytes_line(&rest, &line))
-		if (key_line_read(line, &info) && str_equal(info.grip, keygrip) &&
-		    info.protected != wanted)
-			return err_fail(ERR_SOFTWARE, "a secret key in %s is %s", home,
+	rest = buf_bytes(&answer);
+	while (!err && bytes_line(&rest, &line))
+		if (key_line_read(line, &info) && info.protected != wanted)
+			err = err_fail(ERR_SOFTWARE, "a secret key in %s is %s", home,
 			    wanted ? "not protected by the password" : "still protected");
-	return ERR_OK;
+	buf_free(&answer);
+	return err;
 }
 
 enum err agent_check_protection(const char *home, const char *keygrip, bool wanted)
 {
-	struct buf answer = BUF_INIT;
-	enum err err = key_lines(home, &answer);
+	struct buf lines = BUF_INIT;
+	enum err err;
 
-	if (!err)
-		err = check_protection(home, &answer, keygrip, wanted);
-	buf_free(&answer);
+	buf_addf(&lines, "KEYINFO %s\n", keygrip);
+	err = check_protection(home, &lines, wanted);
+	buf_free(&lines);
 	return err;
 }
 
 enum err agent_check_protected(const char *home, gpgme_key_t key, bool wanted)
 {
-	struct buf answer = BUF_INIT;
-	enum err err = key_lines(home, &answer);
+	struct buf lines = BUF_INIT;
+	enum err err;
 
-	for (gpgme_subkey_t s = key->subkeys; s && !err; s = s->next)
-		err = check_protection(home, &answer, s->keygrip, wanted);
-	buf_free(&answer);
+	for (gpgme_subkey_t s = key->subkeys; s; s = s->next)
+		buf_addf(&lines, "KEYINFO %s\n", s->keygrip);
+	err = check_protection(home, &lines, wanted);
+	buf_free(&lines);
 	return err;
 }
 

@@ -44,19 +44,6 @@ static enum err subkey_find(
 	return ERR_OK;
 }
 
-/* Behind a wrong password gpg leaves it out, and says that all is well. */
-static enum err subkey_export(
-    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
-{
-	char *pattern = str_printf("%s!", fingerprint);
-	enum err err = secret_export(home, pattern, GPGME_EXPORT_MODE_SECRET_SUBKEY, password, out);
-
-	if (!err && packets_summarise(buf_bytes(out)).secret_keys < 2)
-		err = err_fail(ERR_DENIED, "the password is wrong");
-	str_free(&pattern);
-	return err;
-}
-
 enum err deposit_export(struct keyhome *home, const char *encryption_fingerprint, struct buf *out)
 {
 	struct buf deposit = BUF_SECRET, public = BUF_INIT;
@@ -71,7 +58,7 @@ enum err deposit_export(struct keyhome *home, const char *encryption_fingerprint
 		err = err_fail(ERR_DATA, "the key %s is on a card", encryption_fingerprint);
 		goto out;
 	}
-	err = subkey_export(home, encryption_fingerprint, bytes_of("", 0), &deposit);
+	err = keyring_export_subkey(home, encryption_fingerprint, bytes_of("", 0), &deposit);
 	if (err == ERR_DENIED)
 		err = err_fail(
 		    ERR_DATA, "the key %s is protected by a password", encryption_fingerprint);
@@ -96,7 +83,7 @@ enum err deposit_export_protected(struct keyhome *home, const char *parent,
 	struct vault *vault = NULL;
 	enum err err;
 
-	if ((err = subkey_export(home, encryption_fingerprint, password, &secret)) ||
+	if ((err = keyring_export_subkey(home, encryption_fingerprint, password, &secret)) ||
 	    (err = vault_make(parent ? parent : memory_directory(), &vault)) ||
 	    (err = secret_import(vault_home(vault), buf_bytes(&secret))) ||
 	    (err = keyring_set_password(
@@ -218,25 +205,56 @@ static enum err protect(const char *parent, struct bytes deposit, const char *fi
 	if (password.len &&
 	    (err = keyring_set_password(vault_home(vault), fingerprint, bytes_of("", 0), password)))
 		goto out;
-	err = subkey_export(vault_home(vault), fingerprint, password, out);
+	err = keyring_export_subkey(vault_home(vault), fingerprint, password, out);
 out:
 	vault_close(&vault);
 	return err;
 }
 
-/* gpg keeps a secret that it has, and a copy behind a forgotten password would stay: that one gives way. */
+/* A copy that can't be read is nothing that the agent would delete, nor replace. */
+static void remove_file(const struct keyhome *user, const char *keygrip)
+{
+	char *name = str_printf("private-keys-v1.d/%s.key", keygrip),
+	     *path = path_join(user->path, name);
+
+	(void)unlink(path);
+	str_free(&name);
+	str_free(&path);
+}
+
+/* gpg keeps a secret that it has, and a copy behind a forgotten password would stay. Its place is known where the public half is. */
+static enum err remove_copy(struct keyhome *user, const char *fingerprint)
+{
+	gpgme_subkey_t subkey = NULL;
+	gpgme_key_t key = NULL;
+	enum err err = key_get(user, fingerprint,
+	    GPGME_KEYLIST_MODE_WITH_SECRET | GPGME_KEYLIST_MODE_WITH_KEYGRIP, &key);
+
+	if (!err && key)
+		for (subkey = key->subkeys; subkey && !str_equal_case(subkey->fpr, fingerprint);)
+			subkey = subkey->next;
+	if (subkey && subkey->secret && !subkey->is_cardkey)
+		err = agent_forget_key(keyhome_path(user), subkey->keygrip);
+	else if (subkey && !subkey->secret)
+		remove_file(user, subkey->keygrip);
+	gpgme_key_unref(key);
+	return err;
+}
+
 static enum err replace(struct keyhome *user, struct bytes secret, const char *fingerprint)
 {
 	gpgme_subkey_t subkey = NULL;
 	gpgme_key_t key = NULL;
-	enum err err = subkey_find(user, fingerprint, &key, &subkey);
+	enum err err;
 
-	if (err == ERR_NOUSER)
-		err = ERR_OK;
-	else if (!err && !subkey->is_cardkey)
-		err = agent_forget_key(keyhome_path(user), subkey->keygrip);
+	if ((err = remove_copy(user, fingerprint)) || (err = secret_import(user, secret)))
+		return err;
+	/* What stood in the way is known now. */
+	if (subkey_find(user, fingerprint, &key, &subkey) == ERR_NOUSER &&
+	    !(err = remove_copy(user, fingerprint)))
+		err = secret_import(user, secret);
 	gpgme_key_unref(key);
-	return err ? err : secret_import(user, secret);
+	return err;
 }
 
 enum err deposit_install(struct keyhome *user, const char *parent, struct bytes deposit,

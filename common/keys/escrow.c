@@ -151,8 +151,8 @@ enum err escrow_reseal(struct escrow *escrow, struct bytes sealed, struct bytes 
 	enum err err = escrow_unseal(escrow, sealed, &clear);
 
 	if (!err)
-		err = deposit_seal(vault_home(escrow->vault), new_key, new_fingerprint,
-		    buf_bytes(&clear), out);
+		err = deposit_seal(
+		    vault_home(escrow->vault), new_key, new_fingerprint, buf_bytes(&clear), out);
 	buf_free(&clear);
 	return err;
 }

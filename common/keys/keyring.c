@@ -187,6 +187,24 @@ enum err keyring_export_secret(
 	return secret_export(home, fingerprint, GPGME_EXPORT_MODE_SECRET, password, out);
 }
 
+/* Behind a wrong password gpg leaves the subkey out, and says that all is well. */
+enum err keyring_export_subkey(
+    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
+{
+	char *pattern = str_printf("%s!", fingerprint);
+	struct buf key = BUF_SECRET;
+	enum err err =
+	    secret_export(home, pattern, GPGME_EXPORT_MODE_SECRET_SUBKEY, password, &key);
+
+	if (!err && packets_summarise(buf_bytes(&key)).secret_keys < 2)
+		err = err_fail(ERR_DENIED, "the password is wrong");
+	if (!err)
+		buf_add(out, key.data, key.len);
+	buf_free(&key);
+	str_free(&pattern);
+	return err;
+}
+
 /* Without a pinentry or a passphrase gpg stores what is protected as it is, and asks at first use. */
 enum err secret_import(struct keyhome *home, struct bytes key)
 {

@@ -20,6 +20,9 @@ CHECKED enum err keyring_set_password(struct keyhome *home, const char *fingerpr
 /* The secret key as it is protected, binary. */
 CHECKED enum err keyring_export_secret(
     struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out);
+/* The same of one subkey alone, with a stub for the primary. ERR_DENIED: wrong password. */
+CHECKED enum err keyring_export_subkey(
+    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out);
 /* Brings a secret key into a user's home as it is protected, with ultimate owner trust; never asks. */
 CHECKED enum err keyring_import_secret(
     struct keyhome *home, struct bytes key, const char *fingerprint, struct bytes password);

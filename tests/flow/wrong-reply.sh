@@ -117,8 +117,8 @@ for field in 's/^Request-Id: ....../Request-Id: 000000/|request' 's/^Address: al
     altered "${field%|*}"
     opens "rightly signed, but the ${field#*|} is another" 76 "about another ${field#*|}" "$T/altered"
 done
-altered 's/^Result: enrolled/Result: recovered/'
-opens "a result of a later version" 76 'newer countersign' "$T/altered"
+altered 's/^Result: enrolled/Result: renewed/'
+opens "an answer to a renewal that nobody asked for" 76 "not what you asked for" "$T/altered"
 for change in '/^Nonce: /d' '/^Log-Head: /d' 's/^Countersign-Reply: 1/Countersign-Reply: 2/' 's/^Certified-Until: .*/Certified-Until: tomorrow/' '/^Keyset: /d' 's/^Address: .*/&\r\nAddress: alice@example.org/'; do
     altered "$change"
     opens "rightly signed, but damaged: $change" '(65|76)' 'damaged|another' "$T/altered"
