@@ -127,6 +127,7 @@ enum err issue_prepare(struct authority *authority, const struct invocation *in,
 	    (e = check_also(authority, &options->also, &out->row)) ||
 	    (e = set_expiry(authority, options, in->now, &out->row)))
 		return e;
+	out->language = str_dup(options->language);
 	out->row.name = str_dup(options->name);
 	out->row.keyset = str_dup(options->keyset);
 	out->row.additional = options->additional;
@@ -137,7 +138,7 @@ enum err issue_prepare(struct authority *authority, const struct invocation *in,
 	token_key_public(token.seed, out->row.key);
 	recovery_key_make(token.seed, out->recovery_key);
 	token_wipe(&token);
-	if (options->recovery)
+	if (options->recovery || options->bulk)
 		return ERR_OK;
 	return add_notice(authority, in, NOTICE_TOKEN_ISSUED, &out->row, &out->letters);
 }
@@ -295,6 +296,7 @@ void issue_free(struct issue *issue)
 		buf_free(&issue->releases[i].sealed);
 	free(issue->releases);
 
+	str_free(&issue->language);
 	str_free(&issue->row.address);
 	str_free(&issue->row.also);
 	str_free(&issue->row.name);

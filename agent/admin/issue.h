@@ -9,9 +9,11 @@
 
 struct issue_options {
 	const char *keyset, *name, *expires;
+	const char *language; /* of mail and slip; NULL: the configured one */
 	struct option_list also;
 	bool additional;
 	bool recovery; /* of `recover` alone */
+	bool bulk;     /* the caller composes the notices */
 };
 
 /* The options as rows of an option table. */
@@ -24,6 +26,7 @@ struct issue_options {
 
 struct issue {
 	char text[TOKEN_TEXT_SIZE]; /* the token */
+	char *language;             /* of mail and slip; NULL: the configured one */
 	struct token_row row;
 	int64_t superseded; /* the id of the token it replaced, or 0 */
 	struct letters letters;
@@ -34,7 +37,7 @@ struct issue {
 	const char *reason; /* or NULL */
 };
 
-/* Checks everything, makes the token, composes the notices (but those of a recovery: recover.c knows what to say). Changes nothing. */
+/* Checks everything, makes the token, composes the notices (but those of a recovery and of bulk, whose callers know what to say). Changes nothing. */
 CHECKED enum err issue_prepare(struct authority *authority, const struct invocation *in,
     const struct issue_options *options, const char *address, struct issue *out);
 /* P5.7: may tokens for this purpose be mailed? ERR_DENIED. */

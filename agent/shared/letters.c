@@ -1,5 +1,6 @@
 #include "shared/letters.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/journal.h"
@@ -274,18 +275,24 @@ static bool always_goes(enum notice_event event)
 	       event != NOTICE_REPEAT_ALARM;
 }
 
-static void notice_text(
-    const struct authority *authority, const struct notice *notice, int64_t now, struct buf *out)
+static void add_end(const struct authority *authority, int64_t now, struct buf *out)
 {
 	char when[WHEN_TEXT_SIZE];
-	bool is_agent = str_equal(notice->actor, "the agent");
-	char *actor = utf8_printable(is_agent ? "The agent" : notice->actor, false);
 
-	add_event(out, notice, actor);
 	buf_addf(out, "\nWhen: %s\n\nIf you did not expect this, tell your administrator.\n\n%s\n",
 	    when_format(now, when), authority->name ? authority->name : "Security Authority");
 	buf_addf(out, "%s\n", authority->address);
 	add_fingerprint(out, "Key ", authority->fingerprint);
+}
+
+static void notice_text(
+    const struct authority *authority, const struct notice *notice, int64_t now, struct buf *out)
+{
+	bool is_agent = str_equal(notice->actor, "the agent");
+	char *actor = utf8_printable(is_agent ? "The agent" : notice->actor, false);
+
+	add_event(out, notice, actor);
+	add_end(authority, now, out);
 	str_free(&actor);
 }
 
@@ -390,6 +397,90 @@ enum err letters_add_notice(
 	str_free(&subject);
 	return e;
 }
+
+/* ---- notices of tokens that are issued together ---- */
+
+struct letters_round {
+	struct signed_text text;
+};
+
+static void round_text(const struct authority *authority, const char *actor, int64_t until,
+    const char *addresses, int64_t now, struct buf *out)
+{
+	char day[WHEN_TEXT_SIZE], *by = utf8_printable(actor, false);
+
+	if (addresses)
+		buf_addf(
+		    out, "%s issued enrollment tokens for these addresses:\n\n%s\n", by, addresses);
+	else
+		buf_addf(out,
+		    "%s issued enrollment tokens for several addresses, among them the one\n"
+		    "that this mail was sent to.\n",
+		    by);
+	buf_addf(out, "%s can be used once, until %s.\n%s\n", addresses ? "Each" : "It",
+	    when_format_day(until, day),
+	    addresses ? "The tokens themselves are not in this mail."
+		      : "The token itself is not in this mail.");
+	add_end(authority, now, out);
+	str_free(&by);
+}
+
+enum err letters_round_make(struct authority *authority, const char *actor, int64_t until,
+    int64_t now, struct letters_round **out)
+{
+	struct letters_round *round = mem_alloc(sizeof *round);
+	struct buf body = BUF_INIT;
+	enum err e;
+
+	*out = NULL;
+	round_text(authority, actor, until, NULL, now, &body);
+	if (!(e = sign_body(authority, &body, &round->text))) {
+		*out = round;
+		round = NULL;
+	}
+	letters_round_free(&round);
+	buf_free(&body);
+	return e;
+}
+
+enum err letters_add_round(struct authority *authority, const struct letters_round *round,
+    const char *address, int64_t now, struct letters *out)
+{
+	char *subject = str_printf("%s %s", notice_subject(NOTICE_TOKEN_ISSUED), address);
+	enum err e = add_letter(authority, subject, &round->text, OUTBOX_NOTICE, address, now, out);
+
+	str_free(&subject);
+	return e;
+}
+
+enum err letters_add_list(struct authority *authority, const char *actor, int64_t until,
+    const char *addresses, int64_t now, struct letters *out)
+{
+	char *const *auditors = authority->conf->notify.auditors;
+	struct signed_text text = { 0 };
+	struct buf body = BUF_INIT;
+	enum err e = ERR_OK;
+
+	if (!auditors || !*auditors)
+		return ERR_OK;
+	round_text(authority, actor, until, addresses, now, &body);
+	if (!(e = sign_body(authority, &body, &text)))
+		e = add_copies(authority, "Tokens were issued", &text, auditors, "", now, out);
+	signed_text_free(&text);
+	buf_free(&body);
+	return e;
+}
+
+void letters_round_free(struct letters_round **round)
+{
+	if (!*round)
+		return;
+	signed_text_free(&(*round)->text);
+	free(*round);
+	*round = NULL;
+}
+
+/* ---- alarms ---- */
 
 enum err letters_add_alarm(struct authority *authority, const char *subject, const char *text,
     int64_t now, struct letters *out)

@@ -43,6 +43,18 @@ struct notice {
  */
 CHECKED enum err letters_add_notice(
     struct authority *authority, const struct notice *notice, int64_t now, struct letters *out);
+/*
+ * The same for many tokens that are issued together: a text that names no address is signed once, and letters_add_round appends a copy of it to each address. The auditors get one mail
+ * with a list instead. letters_round_make and letters_add_list run gpg.
+ */
+struct letters_round;
+CHECKED enum err letters_round_make(struct authority *authority, const char *actor, int64_t until,
+    int64_t now, struct letters_round **out);
+CHECKED enum err letters_add_round(struct authority *authority, const struct letters_round *round,
+    const char *address, int64_t now, struct letters *out);
+CHECKED enum err letters_add_list(struct authority *authority, const char *actor, int64_t until,
+    const char *addresses, int64_t now, struct letters *out);
+void letters_round_free(struct letters_round **round);
 /* One mail, multipart/signed by the authority over `part`. Runs gpg. */
 CHECKED enum err letters_add_part(struct authority *authority, enum outbox_kind kind,
     const char *to, const char *subject, const struct part *part, int64_t now, struct letters *out);

@@ -368,20 +368,23 @@ enum err outbox_each(struct store *store, bool only_waiting,
 enum err outbox_count(struct store *store, enum outbox_kind kind, const char *recipient,
     int64_t since, int64_t *count_out)
 {
-	struct query q = query_open(store, "SELECT count(*) FROM outbox WHERE kind = ?1 AND "
-					   "created >= ?2 AND (?3 IS NULL OR recipient = ?3)");
+	struct query q = query_open(store,
+	    recipient
+		? "SELECT count(*) FROM outbox WHERE kind = ? AND created >= ? AND recipient = ?"
+		: "SELECT count(*) FROM outbox WHERE kind = ? AND created >= ?");
 
 	query_put_text(&q, kinds[kind]);
 	query_put_int(&q, since);
-	query_put_text(&q, recipient);
+	if (recipient)
+		query_put_text(&q, recipient);
 	return one_number(&q, count_out);
 }
 
 enum err outbox_has(struct store *store, enum outbox_kind kind, const char *message_id,
     const char *recipient, bool *out)
 {
-	struct query q = query_open(store,
-	    "SELECT 1 FROM outbox WHERE message_id = ? AND kind = ? AND recipient = ?");
+	struct query q = query_open(
+	    store, "SELECT 1 FROM outbox WHERE message_id = ? AND kind = ? AND recipient = ?");
 
 	query_put_text(&q, message_id);
 	query_put_text(&q, kinds[kind]);

@@ -168,6 +168,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (due, number) WHERE sent = 0 AND failed = 0;
 CREATE INDEX outbox_message_id ON outbox (message_id);
 CREATE INDEX outbox_created ON outbox (kind, created);
+CREATE INDEX outbox_recipient ON outbox (recipient, kind, created);
 
 -- How often the work at a mail was begun and not ended (I9), by a SHA-256 of the mail and where it lies. Once ended, its outcome: a mail that
 -- could not be put away after that is offered again, and nothing happens twice (I17).
