@@ -103,6 +103,7 @@ static void write_event(const struct round *r, const struct keyset_row *k, struc
 static enum err compose(const struct round *r, const struct keyset_row *k, struct letters *out)
 {
 	struct buf text = BUF_INIT, event = BUF_INIT;
+	char day[WHEN_TEXT_SIZE];
 
 	write_text(r, k, &text);
 	write_event(r, k, &event);
@@ -115,10 +116,13 @@ static enum err compose(const struct round *r, const struct keyset_row *k, struc
 		    .body = buf_bytes(&event) },
 	};
 	struct part whole = { .type = "multipart/mixed", .children = parts, .child_count = 2 };
-	enum err rc = letters_add_part(r->authority, OUTBOX_REMINDER, k->address,
-	    k->certified_until > r->now ? "Your key must be renewed"
-					: "Your key must be renewed now",
-	    &whole, r->now, out);
+	/* With the word that P3.7 looks for, since some mail programs lose what an answer is to. */
+	char *subject = k->certified_until > r->now ? str_printf("Renew your key by %s",
+							  when_format_day(k->certified_until, day))
+						    : str_dup("Renew your key now");
+	enum err rc = letters_add_part(
+	    r->authority, OUTBOX_REMINDER, k->address, subject, &whole, r->now, out);
+	str_free(&subject);
 	buf_free(&text);
 	buf_free(&event);
 	return rc;

@@ -131,6 +131,17 @@ conf_set policy escrow-for '{"alice@example.org=required"}'
 refused 'a rule for the address goes first' deposit-required ''
 conf_set policy escrow '"offered"'
 
+# ---- an escrow key out of order is no fault of the request (I15) ----
+behind() { sqlite3 "$T/sa/state/countersign.db" "$1"; }
+behind "CREATE TABLE kept AS SELECT * FROM meta WHERE name = 'escrow-key'; DELETE FROM meta WHERE name = 'escrow-key'"
+request "$T/good.deposit" >"$T/waits.eml"
+send <"$T/waits.eml"
+is "without the escrow key the request waits" "$(find "$T/mail/inbox/new" "$T/mail/inbox/cur" -type f | wc -l)" 1
+is "is not refused" "$(reply_to alice@example.org)" ""
+is "and not counted as at fault" "$(store_sql 'SELECT max(count) FROM attempt')" 0
+behind "INSERT INTO meta SELECT * FROM kept; DROP TABLE kept"
+rm "$T"/mail/inbox/new/* "$T"/mail/inbox/cur/* 2>/dev/null
+
 # ---- a good one, with every write of every process of the agent looked at ----
 clear_sent
 request "$T/good.deposit" | deliver

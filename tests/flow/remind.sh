@@ -14,7 +14,7 @@ for who in alice bob carol; do enroll_plain $who; done
 # So many days from now: the agent, and gpg where a user signs.
 day() { shift_by="+$1d"; }
 agent_once() { faketime -f "$shift_by" countersignd --once 2>>"$T/agent.log"; }
-reminders() { for who in alice bob carol; do count_to "$who@example.org" '^Subject: Your key must be renewed'; done | tr '\n' ' '; }
+reminders() { for who in alice bob carol; do count_to "$who@example.org" '^Subject: Renew your key'; done | tr '\n' ' '; }
 turn() { # one run makes the mails, and the next has surely sent them
     clear_sent
     agent_once
@@ -63,11 +63,13 @@ faked_mail() { # WHO SIGNER SUBJECT OPTION...: signed on that day
     shift
     as "$who" faketime -f "$shift_by" python3 "$top/tests/lib/signed_mail.py" "$who@example.org" "$@"
 }
-faked_mail alice "$alice" 'Re: Your key must be renewed' reply="$(cat "$T/id")" >"$T/answer.eml"
+faked_mail alice "$alice" 'Re: Renew your key' reply="$(cat "$T/id")" >"$T/answer.eml"
 sed '/^In-Reply-To/d; s/^Subject: .*/Subject: Re: your mail/' "$T/answer.eml" | send
 is "a signed mail that answers nothing is no renewal" "$(outcome_for alice)" silence
 sed 's/^Subject: .*/Subject: AW: your mail/' "$T/answer.eml" | send
 is "a signed answer to the reminder is one, whatever its subject" "$(outcome_for alice)" renewed
+sed '/^In-Reply-To/d' "$T/answer.eml" | send
+is "and so is one whose subject is that of the reminder" "$(outcome_for alice)" renewed
 confirm_plain alice
 is "confirmed" "$(store_sql 'SELECT count(*) FROM renewal WHERE confirmed > 0')" 1
 faked_mail bob "$bob" 'AW: your mail' reply="$(cat "$T/id")" | send

@@ -148,6 +148,18 @@ faketime -f +40d countersignd --once 2>>"$T/agent.log"
 is "forty days later it is not answered" "$(outcome_for bob)" silence
 is "and nothing has changed" "$(renewals) $(stored bob)" "$count $in_force"
 
+# ---- eight copies, four workers ----
+conf_set limits workers 4
+count=$(renewals)
+request_lines renew bob@example.org "$bob" | forge - "$T/bob.bin" | sealed_mail bob "$bob" >"$T/mail.eml"
+clear_sent
+for _ in 1 2 3 4 5 6 7 8; do deliver <"$T/mail.eml"; done
+agent_once
+is "are one renewal" "$(renewals)" $((count + 1))
+sealed() { sed -n '/^-----BEGIN PGP MESSAGE/,/^-----END/p' "$1" | tr -d '\r' | sha256sum; }
+is "with one reply" "$(grep -lx 'Delivered-To: bob@example.org' "$T"/mail/outgoing/new/* | xargs grep -l 'BEGIN PGP MESSAGE' | while read -r f; do sealed "$f"; done | sort | uniq -c | awk '{print $1}')" 8
+is "and one notice" "$(count_to bob@example.org '^Subject: A key was renewed')" 1
+
 # ---- who may not ----
 knowing_user carol
 plain_mail carol@example.org "$(token_for carol@example.org)" "$T/carol.asc" | send
