@@ -133,25 +133,30 @@ static enum err open_deposit(struct check *c, const struct deposit_row *row)
 	return e;
 }
 
+/* What is wrong with it, or NULL. */
+static const char *judge_deposit(struct check *c, const struct deposit_row *row)
+{
+	uint8_t hash[HASH_BYTES];
+	enum err e = ERR_OK;
+
+	hash_sha256(buf_bytes(&row->sealed), hash);
+	if (memcmp(hash, row->hash, sizeof hash) != 0)
+		return "is not what was recorded";
+	if (!str_equal(row->escrow, c->record.fingerprint))
+		return "sealed to another escrow key: \"countersignctl escrow rotate\" was not finished";
+	if (c->key && (e = open_deposit(c, row)) == ERR_DATA)
+		return err_text();
+	c->err = e;
+	return NULL;
+}
+
 static void check_deposit(const struct deposit_row *row, void *context)
 {
 	struct check *c = context;
-	uint8_t hash[HASH_BYTES];
-	enum err e;
+	const char *problem = c->err ? NULL : judge_deposit(c, row);
 
-	if (c->err)
-		return;
-	hash_sha256(buf_bytes(&row->sealed), hash);
-	if (memcmp(hash, row->hash, sizeof hash) != 0)
-		add_problem(c, row->address, row->id, row->encryption_fingerprint,
-		    "is not what was recorded");
-	else if (!str_equal(row->escrow, c->record.fingerprint))
-		add_problem(c, row->address, row->id, row->encryption_fingerprint,
-		    "sealed to another escrow key: \"countersignctl escrow rotate\" was not finished");
-	else if (c->key && (e = open_deposit(c, row)) == ERR_DATA)
-		add_problem(c, row->address, row->id, row->encryption_fingerprint, err_text());
-	else if (c->key)
-		c->err = e;
+	if (problem)
+		add_problem(c, row->address, row->id, row->encryption_fingerprint, problem);
 	progress_show(&c->progress, (size_t)++c->done, (size_t)c->count);
 }
 
