@@ -16,11 +16,11 @@ recover() { countersignctl recover --escrow-passphrase-file "$T/pass.escrow" "$@
 wrong() { # NAME STATUS PATTERN COMMAND...: refused, and nothing changed
     local name=$1 status=$2 pattern=$3 before
     shift 3
-    before=$(countersignctl log verify; releases)
+    before=$(changes; releases)
     "$@" >"$T/out" 2>"$T/err" </dev/null
     is "$name: exit status" "$?" "$status"
     like "$name: says what is wrong" "$(cat "$T/err")" "$pattern"
-    is "$name: nothing changed" "$(countersignctl log verify; releases)" "$before"
+    is "$name: nothing changed" "$(changes; releases)" "$before"
 }
 
 # ---- nobody's deposits ----
@@ -140,9 +140,9 @@ for who in alice bob; do # what was done before is another matter
     token_for $who@example.org >/dev/null
     countersignctl token void $who@example.org >/dev/null
 done
-before=$(countersignctl log verify)
+before=$(changes)
 is "a dry run says what would be" "$(bulk --dry-run | cut -d, -f 1,2 | tail -n +2 | tr '\n' ' ')" "alice@example.org,would be issued (4 deposits) bob@example.org,would be issued (1 deposit) nobody,\"error: \"\"nobody\"\" is not a mail address: an address has the form name@domain\" dora@example.org,would be issued (0 deposits) "
-is "and does nothing" "$(countersignctl log verify)" "$before"
+is "and does nothing" "$(changes)" "$before"
 bulk --output "$T/issued.csv"
 is "many: the exit status tells of the one that failed" "$?" 65
 is "each has a line" "$(cut -d, -f 1,2,5 "$T/issued.csv" | grep -v nobody | tr '\n' ' ')" "address,status,deposits alice@example.org,issued,4 bob@example.org,issued,1 dora@example.org,issued,0 "

@@ -33,12 +33,12 @@ is "enabled again, she enrolls" "$(states_of dora@example.org)" "default=active"
 exits "nothing to revoke" 67 countersignctl revoke bob@example.org --reason left
 
 # ---- usage ----
-before=$(countersignctl log verify)
+before=$(changes)
 exits "without a reason" 64 countersignctl revoke dora@example.org
 exits "a reason with somebody's address" 64 countersignctl revoke dora@example.org --reason 'says bob@example.org'
 exits "no such keyset" 67 countersignctl revoke dora@example.org --keyset other --reason left
 exits "asked on a terminal, no" 77 "$top/tests/lib/terminal.py" no -- countersignctl revoke dora@example.org --reason left
-is "nothing has changed" "$(countersignctl log verify)" "$before"
+is "nothing has changed" "$(changes)" "$before"
 
 # ---- one of two ----
 generation alice work "$(token_for alice@example.org)"

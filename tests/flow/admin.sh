@@ -6,12 +6,12 @@
 wrong() {
     local name=$1 status=$2 pattern=$3 before after
     shift 3
-    before=$(countersignctl log verify 2>&1)
+    before=$(changes)
     "$@" >"$T/out" 2>"$T/err" </dev/null
     is "$name: exit status" "$?" "$status"
     like "$name: says what is wrong" "$(cat "$T/err")" "$pattern"
     is "$name: one sentence" "$(wc -l <"$T/err")" 1
-    after=$(countersignctl log verify 2>&1)
+    after=$(changes)
     is "$name: nothing changed" "$after" "$before"
 }
 log_events() { countersignctl --json log "$@" | python3 -c 'import json,sys; print(*(e["event"] for e in json.load(sys.stdin)))'; }

@@ -70,6 +70,8 @@ count_to() { sent_to "$1" | while read -r f; do sed '/^\r*$/q' "$f" | grep -qiE 
 clear_sent() { rm -f "$T"/mail/outgoing/new/*; }
 # The reason code of a refusal mail.
 reason_of() { sed -n 's/^Reason code: \([a-z-]*\).*/\1/p' "$1" | head -n 1; }
+# The log but for the entries about commands themselves: what was changed.
+changes() { store_sql "SELECT number, hex(hash) FROM log WHERE event <> 'command'"; }
 store_sql() { sqlite3 "file:$T/sa/state/countersign.db?mode=ro" "$1"; }
 # A person: user NAME makes $T/NAME with its own HOME; as NAME COMMAND... runs there.
 user() { mkdir -p -m 700 "$T/$1/.gnupg"; printf 'pinentry-program %s\nno-grab\n' "$top/tests/lib/pinentry" >"$T/$1/.gnupg/gpg-agent.conf"; mkdir -p "$T/$1/pin"; }

@@ -5,10 +5,14 @@
 wrong_jargon='gpgme|assuan|GPG_ERR|gpg-error|sqlite|SQL|libetpan|errno|NULL|0x[0-9a-f]{4}|\(null\)|assert|nursery|keyring process|lf_|EOF$|Unknown error|Success'
 wrong_watched=()
 watch() { wrong_watched=("$@"); }
+# A store but for the entries that say that a command came to nothing.
+wrong_store() { sqlite3 "file:$1?mode=ro" .dump 2>&1 | grep -avE "^INSERT INTO (log VALUES\(.*,'command',|meta VALUES\('log-head',|person )" | sha256sum; }
 # Names, kinds, modes and contents, but for sockets, locks and what gpg rewrites on reading.
 wrong_tree() {
+    local store
+    find "${wrong_watched[@]}" -name countersign.db 2>/dev/null | while read -r store; do wrong_store "$store"; done
     find "${wrong_watched[@]}" \( -name 'S.*' -o -name '.#lk*' -o -name '*.lock' -o -name lock -o -name random_seed -o -name '*~' -o -path "$T/*/pin" \) -prune \
-        -o \( -type d -empty -o -name trustdb.gpg -size -4 -o -name pubring.kbx -size -2 \) -o -printf '%y %m %p %l\n' \( -type f -exec sha256sum {} + -o -true \) 2>/dev/null | sort
+        -o \( -type d -empty -o -name trustdb.gpg -size -4 -o -name pubring.kbx -size -2 \) -o -printf '%y %m %p %l\n' \( -type f ! -name countersign.db -exec sha256sum {} + -o -true \) 2>/dev/null | sort
 }
 closed() { "$@" >&-; }
 wrong() {
