@@ -155,8 +155,11 @@ enum err making_deposit(struct making *m)
 	struct keyhome *home = m->own != NULL ? m->own : m->home;
 	const struct key_subkey *subkey;
 	struct key_facts *facts = NULL;
-	enum err e = keyhome_facts(home, m->request.fingerprint, true, &facts);
+	enum err e;
 
+	if (!m->deposits && (m->own == NULL || m->request.renews != NULL))
+		return ERR_OK;
+	e = keyhome_facts(home, m->request.fingerprint, true, &facts);
 	subkey = facts != NULL ? key_encryption(facts) : NULL;
 	if (e == ERR_OK && subkey == NULL)
 		e = err_fail(

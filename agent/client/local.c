@@ -198,7 +198,8 @@ enum err local_scratch_make(char **path_out)
 	char *path;
 
 	/* Secret keys pass through it: rather in memory than on a disk. */
-	if (runtime == NULL || runtime[0] != '/' || access(runtime, W_OK) != 0)
+	if (runtime == NULL || runtime[0] != '/' || access(runtime, W_OK) != 0 ||
+	    !file_is_tmpfs(runtime))
 		runtime = file_is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp";
 	path = str_printf("%s/countersign.XXXXXX", runtime);
 	*path_out = NULL;

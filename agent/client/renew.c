@@ -120,8 +120,9 @@ static enum err open_homes(struct making *m)
 }
 
 /* What the authority has already is not deposited again. */
-static enum err choose_deposit(struct making *m, const struct local_keyset *keyset)
+static enum err choose_deposit(struct making *m)
 {
+	const struct local_keyset *keyset = &m->prior.keyset;
 	struct key_facts *facts = NULL;
 	const struct key_subkey *subkey;
 	enum err e = keyhome_facts(m->own, keyset->fingerprint, false, &facts);
@@ -141,13 +142,15 @@ static enum err make(struct making *m, struct local_keyset *keyset)
 	if (e == ERR_OK)
 		e = open_homes(m);
 	if (e == ERR_OK)
-		e = choose_deposit(m, keyset);
+		e = prior_take(m->options, keyset, &m->prior);
+	if (e == ERR_OK)
+		e = choose_deposit(m);
 	if (e == ERR_OK)
 		e = making_deposit(m);
 	if (e == ERR_OK)
-		e = prior_take(m->options, keyset, &m->prior);
-	if (e == ERR_OK)
 		e = making_write(m);
+	if (e == ERR_DENIED)
+		e = err_prefix(e, "the keyset \"%s\" is not renewed", m->request.keyset);
 	if (e == ERR_OK)
 		e = making_keep(m);
 	if (e == ERR_OK)

@@ -151,6 +151,7 @@ enum err keyring_set_password(struct keyhome *home, const char *fingerprint,
 	return err;
 }
 
+/* What is behind a wrong password gpg leaves out, and says that all is well. */
 enum err secret_export(struct keyhome *home, const char *pattern, gpgme_export_mode_t mode,
     struct bytes password, struct buf *out)
 {
@@ -170,8 +171,10 @@ enum err secret_export(struct keyhome *home, const char *pattern, gpgme_export_m
 		 "export the secret key", ERR_DENIED)))
 		goto out;
 	summary = packets_summarise(buf_bytes(&key));
-	if (!op_saw(&op, "EXPORT_RES") || summary.malformed || summary.secret_keys == 0)
+	if (!op_saw(&op, "EXPORT_RES") || summary.malformed)
 		err = op_unproved("export the secret key");
+	else if (summary.secret_keys == 0)
+		err = err_fail(ERR_DENIED, "the password is wrong");
 	else
 		buf_add(out, key.data, key.len);
 out:
@@ -187,7 +190,7 @@ enum err keyring_export_secret(
 	return secret_export(home, fingerprint, GPGME_EXPORT_MODE_SECRET, password, out);
 }
 
-/* Behind a wrong password gpg leaves the subkey out, and says that all is well. */
+/* The stub comes even where the subkey is left out. */
 enum err keyring_export_subkey(
     struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
 {
