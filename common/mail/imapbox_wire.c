@@ -26,6 +26,8 @@ bool imapbox_can(const struct imapbox *box, const char *capability)
 /* The server's words for a sentence: one clean line of moderate length; malloc'ed. */
 static char *words_of(struct bytes text)
 {
+	while (text.len > 0 && text.data[text.len - 1] == '.') /* ours goes on behind them */
+		text.len--;
 	while (text.len > 0 && text.data[0] == ' ')
 		text = bytes_of(text.data + 1, text.len - 1);
 	bool cut = text.len > WORDS_BYTES_MOST;

@@ -33,6 +33,8 @@ enum err link_break(struct server *server, const char *format, ...)
 		va_start(ap, format);
 		buf_vaddf(&text, format, ap);
 		va_end(ap);
+		if (text.data[text.len - 1] == '.') /* as GnuTLS ends its sentences */
+			text.len--;
 		server->link->fault = buf_take_text(&text);
 	}
 	return err_fail(ERR_UNAVAILABLE, "%s", server->link->fault);

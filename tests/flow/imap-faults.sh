@@ -24,7 +24,7 @@ requested
 mended "no fault"
 
 dovecot_adm kick sa >/dev/null
-ok "BYE: it is said" await 5 says 'localhost:[0-9]+.*(bye|BYE|said|Disconnected|ended|shutting|closed)'
+ok "BYE: it is said" await 5 says 'localhost:[0-9]+ ended the session: Server shutting down; trying'
 requested
 mended "BYE"
 

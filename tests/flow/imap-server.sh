@@ -55,7 +55,7 @@ mended "another UIDVALIDITY"
 
 proxy_is between 'corrupt 3000'
 dovecot_adm kick sa >/dev/null
-broken "a byte is another one" 'localhost:[0-9]+' 6
+broken "a byte is another one" 'localhost:[0-9]+ broke TLS: Decryption has failed(;|$)' 6
 proxy_is between pass
 mended "a byte is another one"
 
