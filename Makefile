@@ -59,6 +59,12 @@ $(BUILD)/gen/schema.h: common/store/schema.sql
 	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
 $(call obj,$(wildcard common/store/*.c)): $(BUILD)/gen/schema.h
 
+# Texts for people are compiled in likewise; another language is another file.
+$(BUILD)/gen/templates.h: $(wildcard agent/admin/templates/*)
+	@mkdir -p $(@D)
+	for f in $^; do echo "{ \"$${f##*/}\","; sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $$f; echo '},'; done > $@
+$(call obj,agent/admin/template.c): $(BUILD)/gen/templates.h
+
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcountersign.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
@@ -145,6 +151,8 @@ install: all  ## install under DESTDIR and prefix (/usr/local)
 	install -m 755 $(BUILD)/countersign $(DESTDIR)$(prefix)/bin/
 	install -m 755 $(BUILD)/countersignd $(BUILD)/countersignctl $(DESTDIR)$(prefix)/sbin/
 	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(prefix)/share/man/man$$s/; done
+	install -d $(DESTDIR)$(prefix)/share/doc/countersign/templates
+	install -m 644 agent/admin/templates/* $(DESTDIR)$(prefix)/share/doc/countersign/templates/
 	install -D -m 644 samples/countersign.desktop $(DESTDIR)$(prefix)/share/applications/countersign.desktop
 	install -D -m 644 samples/countersign-mime.xml $(DESTDIR)$(prefix)/share/mime/packages/countersign.xml
 	install -D -m 644 samples/mailcap $(DESTDIR)$(prefix)/lib/mime/packages/countersign

@@ -13,7 +13,6 @@
 #include "text/address.h"
 
 #define DRAFT_BYTES_MAX (256u << 20)
-#define WORDS 7
 
 struct filling {
 	struct invocation *in;
@@ -94,41 +93,20 @@ static enum err check_fillable(const struct draft_facts *facts)
 	return ERR_OK;
 }
 
-static enum err fill_words(struct filling *f, const char *link, struct bytes attachment)
-{
-	const struct authority *a = f->authority;
-	char day[WHEN_TEXT_SIZE];
-	char *fingerprint = authority_fingerprint_text(a->fingerprint);
-	const char *name = f->issue.row.name, *keyset = f->issue.row.keyset;
-	const struct draft_word words[WORDS + 1] = {
-		{ "TOKEN", f->issue.text },
-		{ "ADDRESS", f->issue.row.address },
-		{ "NAME", name ? name : f->issue.row.address },
-		{ "KEYSET", keyset ? keyset : "default" },
-		{ "EXPIRES", when_format_day(f->issue.row.expires, day) },
-		{ "AUTHORITY", a->address },
-		{ "FINGERPRINT", fingerprint },
-		{ "ENROLL", link },
-	};
-	enum err e = draft_fill(
-	    buf_bytes(&f->draft), words, sizeof words / sizeof *words, attachment, &f->mail);
-
-	str_free(&fingerprint);
-	return e;
-}
-
 static enum err compose(struct filling *f)
 {
-	struct buf link = BUF_SECRET, card = BUF_INIT, attachment = BUF_INIT;
+	struct buf card = BUF_INIT, attachment = BUF_INIT;
+	struct issue_words words;
 	struct part part;
 	enum err e = letters_card_part(f->authority, &card, &part);
 
+	issue_words_make(f->authority, &f->issue, "default", &words);
 	if (!e) {
 		part_write(&part, &attachment);
-		issue_link(f->authority, &f->issue, &link);
-		e = fill_words(f, buf_text(&link), buf_bytes(&attachment));
+		e = draft_fill(buf_bytes(&f->draft), words.list, ISSUE_WORDS,
+		    buf_bytes(&attachment), &f->mail);
 	}
-	buf_free(&link);
+	issue_words_free(&words);
 	buf_free(&card);
 	buf_free(&attachment);
 	return e;

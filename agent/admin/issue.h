@@ -2,9 +2,11 @@
 #ifndef ADMIN_ISSUE_H
 #define ADMIN_ISSUE_H
 
+#include "base/when.h"
 #include "command.h"
 #include "enroll/token.h"
 #include "mail/compose.h"
+#include "mail/draft.h"
 #include "shared/letters.h"
 
 struct issue_options {
@@ -35,6 +37,15 @@ struct issue {
 	struct release_row *releases; /* written with the token */
 	size_t release_count;
 	const char *reason; /* or NULL */
+	bool apart; /* its mail does not hold the token: that has to be handed over otherwise */
+};
+
+#define ISSUE_WORDS 8
+/* What stands in the place of %TOKEN% and the other words; secret. */
+struct issue_words {
+	struct draft_word list[ISSUE_WORDS];
+	struct buf link;
+	char *fingerprint, day[WHEN_TEXT_SIZE];
 };
 
 /* Checks everything, makes the token, composes the notices (but those of a recovery and of bulk, whose callers know what to say). Changes nothing. */
@@ -63,9 +74,15 @@ void issue_free(struct issue *issue);
 
 /* The link of %ENROLL%: a mail to the authority with the token in its body; into a secret buf. */
 void issue_link(const struct authority *authority, const struct issue *issue, struct buf *out);
-/* The token mail (P5.7), whole; `out` is secret. Runs gpg. */
-CHECKED enum err issue_write_mail(struct authority *authority, const struct invocation *in,
-    const struct issue *issue, struct buf *out);
+/* Borrows from the issue. `no_keyset` is the value of KEYSET where the token fixes none. */
+void issue_words_make(const struct authority *authority, const struct issue *issue,
+    const char *no_keyset, struct issue_words *out);
+void issue_words_free(struct issue_words *words);
+/* Before anything is issued: are there sound templates in this language (NULL: the configured one), and may the token be in the mail (P5.7)? ERR_CONFIG, ERR_DENIED. */
+CHECKED enum err issue_check_letter(const struct authority *authority, const char *language);
+/* The token mail (P5.7), whole; `out` is secret; sets issue->apart. Runs gpg. */
+CHECKED enum err issue_write_mail(
+    struct authority *authority, const struct invocation *in, struct issue *issue, struct buf *out);
 /* The printable sheet, appended; `out` is secret. */
 void issue_write_slip(
     const struct authority *authority, const struct issue *issue, struct buf *out);

@@ -95,7 +95,10 @@ static enum err mail_one(struct batch *b, struct issue *issue)
 		goto out;
 	if ((e = issue_send(b->authority, b->in, issue, buf_bytes(&mail))))
 		state = str_printf("not sent: %s", err_text());
-	add_row(b, issue, NULL, e ? state : "mailed");
+	add_row(b, issue, !e && issue->apart ? issue->text : NULL,
+	    e              ? state
+	    : issue->apart ? "mailed without the token"
+			   : "mailed");
 out:
 	str_free(&state);
 	buf_free(&mail);
@@ -226,7 +229,8 @@ enum err command_token_issue(struct invocation *in)
 	bool mail = false;
 	struct batch b = { .in = in };
 	const struct option table[] = { ISSUE_OPTIONS(options), { "mail", OPTION_FLAG, &mail },
-		{ "slip", OPTION_TEXT, &b.slip }, { 0 } };
+		{ "slip", OPTION_TEXT, &b.slip }, { "language", OPTION_TEXT, &options.language },
+		{ 0 } };
 	enum err e;
 
 	if ((e = options_read(in, table, 1, 10000, "one or more addresses")) ||
@@ -234,7 +238,7 @@ enum err command_token_issue(struct invocation *in)
 	    (e = command_open(in, AUTHORITY_KEYS, &b.authority)))
 		return e;
 	b.issues = mem_alloc((size_t)in->argc * sizeof *b.issues);
-	if ((mail && (e = issue_check_mailing(b.authority, false))) ||
+	if ((mail && (e = issue_check_letter(b.authority, options.language))) ||
 	    (b.slip && (e = check_slip(b.slip))) || (e = prepare(&b, &options)))
 		goto out;
 	progress_start(&b.progress, mail ? "Mailing" : "Issuing");
