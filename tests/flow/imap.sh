@@ -46,6 +46,8 @@ conf_set mailbox sasl auto
 dovecot_kill
 dovecot_start
 
+conf_set limits reconnect-most 2s
+
 # ---- all of it, with TLS from the start ----
 before=$(grep -c 'method=SCRAM' "$S/dovecot/dovecot.log")
 daemon_start
@@ -69,6 +71,16 @@ is "with STARTTLS it is ready too" $? 0
 enroll_client carol
 is "PLAIN it was" "$(mechanism)" PLAIN
 mailbox_settled Done 5
+
+# ---- the mail server away for a moment ----
+postfix_stop
+token_for dora@example.org >"$T/dora.token"
+waits() { countersignctl status | grep -qE "submission://sa@localhost:$submission_port: .*refused"; }
+ok "without Postfix a notice waits, and status says for what" await 10 waits
+postfix_start
+like "it goes out when Postfix is there again" "$(arrives dora '^Subject: A token was issued')" .
+is "once" "$(count_to dora@example.org '^Subject: A token was issued')" 1
+ok "status finds nothing wrong" await 10 countersignctl status
 daemon_stop
 unlike "no password is in any log" "$(cat "$T/agent.log")" 'secret of'
 ok "the log is whole" countersignctl log verify
