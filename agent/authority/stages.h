@@ -44,6 +44,7 @@ enum err work_refused(struct work *w);
 
 /* Keyset names, compared as P4.6 says. */
 bool check_same_keyset(const char *a, const char *b);
+CHECKED enum err check_confirmation(struct work *w);
 CHECKED enum err check_renewal(struct work *w);
 /* P3.8: a verdict only where a stored key has revoked itself. */
 CHECKED enum err check_self_revocation(struct work *w);
