@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/when.h"
-#include "init.h"
 #include "progress.h"
 #include "recover.h"
 #include "text/address.h"
@@ -165,13 +164,28 @@ static enum err do_line(struct run *run, const struct csv_row *row)
 
 /* ---- all lines ---- */
 
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* They wait, so that the line in hand is ended and written. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static bool is_interrupted(void)
 {
 	sigset_t pending;
+	bool found = false;
 
 	sigpending(&pending);
-	return sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
-	       sigismember(&pending, SIGHUP);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		found |= sigismember(&pending, signals[i]) == 1;
+	return found;
 }
 
 static enum err do_lines(struct run *run)
@@ -179,7 +193,7 @@ static enum err do_lines(struct run *run)
 	enum err e = ERR_OK;
 
 	progress_start(&run->progress, "Recovering");
-	init_hold_signals(SIG_BLOCK);
+	hold_signals();
 	for (size_t i = 1; i < run->csv.count && !e; i++) {
 		e = do_line(run, &run->csv.rows[i]);
 		progress_show(&run->progress, i, run->csv.count - 1);

@@ -7,6 +7,7 @@
 #include "base/when.h"
 #include "keys/agent.h"
 #include "mail/mailbox.h"
+#include "shared/hold.h"
 #include "shared/publish.h"
 #include "status.h"
 
@@ -53,6 +54,12 @@ static void look_at_store(struct status *s)
 {
 	if (store_quick_check(s->authority->store))
 		problem(s, "the store is damaged: %s", err_text());
+}
+
+static void look_at_hold(struct status *s)
+{
+	if (hold_check(s->authority->store))
+		problem(s, "%s", err_text());
 }
 
 /* A lock file nobody made yet means that it never ran. */
@@ -193,6 +200,20 @@ static void count_counter(const char *name, int64_t value, void *context)
 	table_number(s->counters, value);
 }
 
+/* A deposit that another escrow key opens; a damaged one is for `escrow check` to tell. */
+static enum err look_for_foreign(struct status *s)
+{
+	struct deposit_row *row = NULL;
+	char *escrow = NULL;
+	enum err e = store_get(s->authority->store, "escrow-fingerprint", &escrow);
+
+	if (!e && escrow)
+		e = deposit_next_foreign(s->authority->store, escrow, 0, &s->deposit_foreign, &row);
+	deposit_row_free(&row);
+	str_free(&escrow);
+	return e == ERR_DATA ? ERR_OK : e;
+}
+
 static enum err count_all(struct status *s)
 {
 	struct store *store = s->authority->store;
@@ -200,8 +221,11 @@ static enum err count_all(struct status *s)
 	enum err e;
 
 	if ((e = publish_failing_since(s->authority, &s->publish_failing)) ||
+	    (e = store_get(store, "last-backup", &s->last_backup)) ||
 	    (e = store_get(store, "escrow-passphrase", &s->escrow_passphrase)) ||
 	    (e = store_count(store, s->now, grace, STATUS_SOON_DAYS * 86400, &s->counts)))
+		return e;
+	if ((e = look_for_foreign(s)))
 		return e;
 	return counter_each(store, count_counter, s);
 }
@@ -248,6 +272,10 @@ static void judge_keys(struct status *s)
 		    some(c->publish_due, "key waits", "keys wait"));
 	if (s->authority->unprotected)
 		warning(s, "the authority's key has no passphrase");
+	if (s->deposit_foreign)
+		warning(s,
+		    "deposits are sealed to another escrow key; \"countersignctl escrow rotate\" "
+		    "was not finished");
 	if (str_equal(s->escrow_passphrase, "none"))
 		warning(s, "the escrow key has no passphrase");
 	if (!s->authority->conf->notify.administrators ||
@@ -293,6 +321,7 @@ static enum err print_page(struct status *s)
 	print_keysets(s, t);
 	table_field_number(t, "deposits", "Deposits", c->deposits);
 	table_field_number(t, "expiring", "Certifications that end soon", c->expiring);
+	table_field_text(t, "last_backup", "Last backup", s->last_backup);
 	table_field_list(t, "problems", "Problems", s->problems);
 	table_field_list(t, "warnings", "Warnings", s->warnings);
 	table_field_list(t, "servers", "Mailboxes and submission", s->servers);
@@ -317,6 +346,7 @@ static void open_lists(struct status *s)
 static void look_at_all(struct status *s)
 {
 	look_at_store(s);
+	look_at_hold(s);
 	look_at_daemon(s);
 	look_at_runtime(s);
 	look_at_servers(s);
@@ -360,6 +390,7 @@ enum err command_status(struct invocation *in)
 		in->status = s.problem_count ? 1 : 0;
 	}
 	str_free(&s.escrow_passphrase);
+	str_free(&s.last_backup);
 	daemon_status_free(&s.daemon);
 	authority_close(&s.authority);
 	return e;

@@ -21,7 +21,9 @@ struct status {
 	struct daemon_status daemon;
 	int64_t mails_waiting;
 	int64_t publish_failing; /* since when; 0: it does not fail */
-	char *escrow_passphrase; /* "set" or "none"; NULL: not known */
+	char *escrow_passphrase; /* "set", "none" or "elsewhere"; NULL: not known */
+	int64_t deposit_foreign; /* the first that is sealed to another escrow key; 0: none */
+	char *last_backup; /* when; NULL: never */
 	struct store_counts counts;
 };
 

@@ -80,7 +80,7 @@ as vault gpg --batch --quiet --pinentry-mode loopback --passphrase '' --armor --
 rotate_on() { countersignctl escrow rotate --escrow-passphrase-file "$T/pass.new" "$@" >"$T/out" 2>"$T/err"; }
 exits "rotate: not to a file with a secret in it" 65 rotate_on --to-key "$T/secret.asc"
 is "nothing has changed" "$(shown fingerprint foreign)" "$new 0"
-rotate_on --to-key "$T/offline.asc" &
+(exec countersignctl escrow rotate --escrow-passphrase-file "$T/pass.new" --to-key "$T/offline.asc" >"$T/out" 2>"$T/err") &
 rotating=$!
 changed() { [ "$(store_sql "SELECT value FROM meta WHERE name = 'escrow-fingerprint'")" = "$offline" ]; }
 await 20 changed
@@ -92,6 +92,7 @@ is "everything is sealed to the key elsewhere" "$(shown deposits foreign passphr
 as vault gpgconf --kill all
 is "whose home opens it, from wherever it is" "$(check --escrow-home "$T/vault/.gnupg")" "4 deposits, all open and are what was certified."
 damage "UPDATE deposit SET escrow = '$old' WHERE id = 2"
+like "status warns of one that another key opens" "$(countersignctl status)" 'escrow rotate.*not finished'
 exits "rotate: a damaged one is named" 65 countersignctl escrow rotate --escrow-home "$T/vault/.gnupg"
 like "by its number" "$(cat "$T/err"; countersignctl escrow rotate --escrow-home "$T/vault/.gnupg" 2>&1)" 'deposit 2'
 is "no key home is left in memory" "$(find /dev/shm -maxdepth 1 -user "$(id -un)" -name 'keyhome-*' -newer "$T/card.asc" | wc -l)" 0
