@@ -79,6 +79,8 @@ CHECKED enum err command_wkd_export(struct invocation *in);
 CHECKED enum err command_log(struct invocation *in);
 CHECKED enum err command_log_verify(struct invocation *in);
 CHECKED enum err command_log_export(struct invocation *in);
+CHECKED enum err command_backup(struct invocation *in);
+CHECKED enum err command_restore(struct invocation *in);
 CHECKED enum err command_status(struct invocation *in);
 CHECKED enum err command_quarantine_list(struct invocation *in);
 CHECKED enum err command_quarantine_show(struct invocation *in);

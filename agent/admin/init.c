@@ -1,5 +1,4 @@
 /* Making an authority: the configuration is written last, and everything that was made is removed when a step fails. */
-#include <dirent.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,13 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apart.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "init.h"
 #include "terminal.h"
 #include "text/address.h"
 
-#define SERVICE_USER "countersign"
 #define DEFAULT_NAME "Security Authority"
 
 static void init_free(struct init *i)
@@ -117,28 +116,15 @@ static enum err set_paths(struct init *i)
 	return i->passphrase_file ? check_path(i->passphrase_file) : ERR_OK;
 }
 
-static bool is_empty(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	bool empty = dir != NULL;
-
-	while (empty && (entry = readdir(dir)))
-		empty = str_equal(entry->d_name, ".") || str_equal(entry->d_name, "..");
-	if (dir)
-		closedir(dir);
-	return empty;
-}
-
 static enum err check_free(const struct init *i)
 {
 	static const char text[] = "%s exists already, and init never overwrites anything";
 
 	if (file_exists(i->config))
 		return err_fail(ERR_CREATE, text, i->config);
-	if (file_exists(i->state) && !is_empty(i->state))
+	if (file_exists(i->state) && !init_is_empty(i->state))
 		return err_fail(ERR_CREATE, text, i->state);
-	if (file_exists(i->escrow) && !is_empty(i->escrow))
+	if (file_exists(i->escrow) && !init_is_empty(i->escrow))
 		return err_fail(ERR_CREATE, text, i->escrow);
 	return ERR_OK;
 }
@@ -156,7 +142,7 @@ static void set_owner(struct init *i)
 	if (!stat(i->state, &st)) {
 		i->uid = st.st_uid;
 		i->gid = st.st_gid;
-	} else if ((service = getpwnam(SERVICE_USER))) {
+	} else if ((service = getpwnam(INIT_SERVICE_USER))) {
 		i->uid = service->pw_uid;
 		i->gid = service->pw_gid;
 	}
@@ -237,10 +223,10 @@ static enum err make_all(struct init *i)
 {
 	enum err e;
 
-	init_hold_signals(SIG_BLOCK);
+	apart_hold_signals(SIG_BLOCK);
 	if ((e = init_make_dirs(i)) || (e = init_make_parts(i)) || (e = write_config(i)))
 		init_remove_made(i);
-	init_hold_signals(SIG_UNBLOCK);
+	apart_hold_signals(SIG_UNBLOCK);
 	return e;
 }
 
@@ -284,13 +270,13 @@ static void print_for_people(const struct init *i, const char *pin)
 /* Whether the service's user is missing, or the state directory was root's before. */
 static void note_root(const struct init *i)
 {
-	if (getpwnam(SERVICE_USER))
+	if (getpwnam(INIT_SERVICE_USER))
 		command_note("%s belongs to root, so the authority works as root", i->state);
 	else
 		command_note(
-		    "there is no user \"" SERVICE_USER
+		    "there is no user \"" INIT_SERVICE_USER
 		    "\" to own the authority, so it works as root; to change that, stop countersignd, "
-		    "\"adduser --system --group " SERVICE_USER
+		    "\"adduser --system --group " INIT_SERVICE_USER
 		    "\", and give %s, %s and the Maildirs to it "
 		    "with chown -R",
 		    i->state, i->runtime);

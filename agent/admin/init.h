@@ -11,6 +11,7 @@
 #include "secret/secret.h"
 
 #define INIT_MADE_MAX 16
+#define INIT_SERVICE_USER "countersign"
 
 struct init {
 	struct invocation *in;
@@ -35,6 +36,7 @@ struct init {
 
 /* The directory that holds an absolute path; malloc'ed. */
 char *init_parent(const char *path);
+bool init_is_empty(const char *directory);
 /* What is asked to be removed when init fails. */
 void init_note_made(struct init *i, const char *path);
 /* Owner and mode, for root; for others the mode. */
@@ -46,8 +48,6 @@ CHECKED enum err init_make_dirs(struct init *i);
 /* Keeps err_text(). */
 void init_remove_made(struct init *i);
 
-/* SIGINT and its like wait (SIG_BLOCK), so that nothing is left behind, or come again (SIG_UNBLOCK). */
-void init_hold_signals(int how);
 /* The keys and the store, each in a child that is the owner of its directory, so that the daemon's key is never used as root (I19). */
 CHECKED enum err init_make_parts(struct init *i);
 

@@ -1,90 +1,13 @@
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "apart.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/wire.h"
-#include "confine/confine.h"
 #include "init.h"
 #include "keys/agent.h"
 #include "keys/keyring.h"
 #include "mail/mailbox.h"
-
-#define RESULT_BYTES_MAX 65536
-#define GPG_SECONDS 120
-
-void init_hold_signals(int how)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t n = 0; n < sizeof signals / sizeof *signals; n++)
-		sigaddset(&set, signals[n]);
-	sigprocmask(how, &set, NULL);
-}
-
-typedef enum err part_work(struct init *i, struct buf *out);
-
-_Noreturn static void part(struct init *i, const char *owner, part_work *work, int answer)
-{
-	struct buf record = BUF_INIT, out = BUF_INIT;
-	enum err e;
-
-	init_hold_signals(SIG_UNBLOCK);
-	if (!(e = confine_become_owner(owner)) && !(e = keyhome_start(GPG_SECONDS)))
-		e = work(i, &out);
-	wire_put_u8(&record, (uint8_t)e);
-	wire_put_text(&record, e ? err_text() : NULL);
-	wire_put_bytes(&record, buf_bytes(&out));
-	_exit(file_write_fd(answer, buf_bytes(&record)) ? 1 : 0);
-}
-
-static enum err judge_part(const struct buf *record, struct buf *out)
-{
-	struct wire w = wire_open(buf_bytes(record));
-	enum err e = (enum err)wire_u8(&w);
-	char *text = wire_text(&w);
-	struct bytes result = wire_bytes(&w);
-
-	if (wire_end(&w))
-		e = err_fail(ERR_SOFTWARE, "making the keys was interrupted");
-	else if (e)
-		e = err_fail(e, "%s", text ? text : "making the keys failed");
-	else
-		buf_add(out, result.data, result.len);
-	str_free(&text);
-	return e;
-}
-
-static enum err apart(struct init *i, const char *owner, part_work *work, struct buf *out)
-{
-	struct buf record = BUF_INIT;
-	int ends[2];
-	pid_t pid;
-	enum err e;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return err_fail(ERR_SYSTEM, "cannot make a pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid == 0)
-		part(i, owner, work, ends[1]);
-	close(ends[1]);
-	if (pid < 0)
-		e = err_fail(ERR_SYSTEM, "cannot start a process: %s", strerror(errno));
-	else if (!(e = file_read_fd(
-		       ends[0], "the process that makes keys", RESULT_BYTES_MAX, &record)))
-		e = judge_part(&record, out);
-	close(ends[0]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	buf_free(&record);
-	return e;
-}
 
 /* A key home with an agent, for as long as the part runs. */
 static enum err open_home(const char *path, struct keyhome **out)
@@ -102,8 +25,9 @@ static char *user_id(const struct init *i, const char *what)
 	return str_printf("%s%s <%s>", i->name, what, i->address);
 }
 
-static enum err make_escrow(struct init *i, struct buf *out)
+static enum err make_escrow(void *context, struct buf *out)
 {
+	struct init *i = context;
 	char *name = user_id(i, " (escrow)");
 	char fingerprint[41];
 	struct keyhome *home = NULL;
@@ -196,8 +120,9 @@ static enum err make_mailboxes(const struct init *i)
 	return e;
 }
 
-static enum err make_authority(struct init *i, struct buf *out)
+static enum err make_authority(void *context, struct buf *out)
 {
+	struct init *i = context;
 	char *name = user_id(i, "");
 	struct keyhome *home = NULL;
 	struct buf key = BUF_INIT;
@@ -236,7 +161,7 @@ enum err init_make_parts(struct init *i)
 	struct wire w;
 	enum err e;
 
-	if ((e = apart(i, i->escrow, make_escrow, &record)))
+	if ((e = apart(i->escrow, make_escrow, i, &record)))
 		goto out;
 	w = wire_open(buf_bytes(&record));
 	if ((e = read_fingerprint(&w, i->escrow_fingerprint)))
@@ -246,7 +171,7 @@ enum err init_make_parts(struct init *i)
 	if ((e = wire_end(&w)))
 		goto out;
 	buf_clear(&record);
-	if ((e = apart(i, i->state, make_authority, &record)))
+	if ((e = apart(i->state, make_authority, i, &record)))
 		goto out;
 	w = wire_open(buf_bytes(&record));
 	if ((e = read_fingerprint(&w, i->fingerprint)))

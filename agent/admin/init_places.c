@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,19 @@ char *init_parent(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash == path ? str_dup("/") : str_ndup(path, (size_t)(slash - path));
+}
+
+bool init_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool empty = dir != NULL;
+
+	while (empty && (entry = readdir(dir)))
+		empty = str_equal(entry->d_name, ".") || str_equal(entry->d_name, "..");
+	if (dir)
+		closedir(dir);
+	return empty;
 }
 
 void init_note_made(struct init *i, const char *path)

@@ -87,6 +87,11 @@ static const struct command commands[] = {
 	{ "outbox", "list", command_outbox_list, "[--all]", "mails that wait to be sent", READS },
 	{ "outbox", "retry", command_outbox_retry, "[ID]", "try now, one or all", RECORDED },
 	{ "outbox", "drop", command_outbox_drop, "ID", "never send it", RECORDED },
+	{ "backup", NULL, command_backup, "FILE [--with-keys] | --verify FILE",
+	    "copy the authority to a file, or prove that one opens", RECORDED },
+	{ "restore", NULL, command_restore,
+	    "FILE [--passphrase-file FILE] [--escrow-passphrase-file FILE] | --confirm [--yes]",
+	    "bring an authority back from a backup", RECORDED },
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)

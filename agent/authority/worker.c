@@ -18,6 +18,7 @@
 #include "pipeline.h"
 #include "remind.h"
 #include "role.h"
+#include "shared/hold.h"
 #include "shared/publish.h"
 
 #define NURSERY_SOCKET ROLE_FD_FIRST
@@ -34,6 +35,7 @@ struct worker {
 	bool publishes; /* one of the workers tries again what could not be published */
 	bool unwell;    /* said once, until something works again */
 	bool misled;    /* by the clock */
+	bool held;      /* after a restore */
 	struct clock_reading start;
 };
 
@@ -86,6 +88,22 @@ static enum err check_clock(struct worker *worker)
 		role_report(true, NULL);
 	}
 	return misled ? err_fail(ERR_TEMPORARY, "%s", why) : ERR_OK;
+}
+
+/* ---- the hold after a restore (I21) ---- */
+
+/* No mail is worked on and none is sent, and nothing is published, until an administrator has confirmed it. */
+static enum err check_hold(struct worker *worker)
+{
+	bool before = worker->held;
+	enum err rc = hold_check(worker->authority->store);
+
+	worker->held = rc == ERR_UNAVAILABLE;
+	if (worker->held && !before)
+		journal_error("%s", err_text());
+	if (!worker->held && before)
+		journal_info("the restore is confirmed");
+	return rc;
 }
 
 /* ---- mails ---- */
@@ -229,6 +247,8 @@ static void take_offer(struct worker *worker, const struct packet *packet)
 		rc = check_clock(worker);
 	}
 	if (rc == ERR_OK)
+		rc = check_hold(worker);
+	if (rc == ERR_OK)
 		rc = outage_before(worker->authority);
 	if (rc == ERR_OK)
 		rc = attempt(worker, &w);
@@ -304,9 +324,9 @@ static void answer_claim(int ticket, struct outbox_row *row, int64_t next)
 static void take_claim(struct worker *worker, const struct packet *packet)
 {
 	struct outbox_row *row = NULL;
-	int64_t next = 0;
+	int64_t next = now_of(worker) + PUBLISH_EVERY_SECONDS;
 
-	if (claim(worker, &row, &next) != ERR_OK)
+	if (check_hold(worker) == ERR_OK && claim(worker, &row, &next) != ERR_OK)
 		outbox_row_free(&row);
 	answer_claim(packet->ticket, row, next);
 }
@@ -501,7 +521,7 @@ static void worker_loop(struct worker *worker, int stop_fd)
 		p[n++] = (struct pollfd){ .fd = OFFERS_SOCKET + (int)i, .events = POLLIN };
 	while (!store_failed(worker->authority->store)) {
 		if (check_clock(worker) == ERR_OK && worker->publishes &&
-		    when_monotonic_ms() >= publish_at) {
+		    when_monotonic_ms() >= publish_at && check_hold(worker) == ERR_OK) {
 			publish(worker);
 			remind(worker);
 			prune(worker);

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/when.h"
 #include "mail/wkd.h"
+#include "shared/hold.h"
 #include "text/address.h"
 
 #define WELL_KNOWN ".well-known"
@@ -330,7 +331,7 @@ enum err publish_due(struct authority *authority, int64_t now, int64_t *count_ou
 	*count_out = 0;
 	if (!*directory)
 		return note_outcome(authority, false, now);
-	if ((e = lock_publishing(authority, &lock)))
+	if ((e = hold_check(authority->store)) || (e = lock_publishing(authority, &lock)))
 		return e;
 	e = publish_into(authority, directory, now, count_out);
 	close(lock);

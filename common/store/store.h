@@ -25,6 +25,11 @@ CHECKED enum err store_open(const char *path, unsigned busy_seconds, struct stor
 void store_close(struct store **store);
 /* The whole file's structure, indexes included; for the start of a process. */
 CHECKED enum err store_quick_check(struct store *store);
+/* The same, and every row of tokens, keysets, deposits, outbox and log by its own check (I10). Reads everything. */
+CHECKED enum err store_check_rows(struct store *store, int64_t *keysets_out);
+/* A consistent copy while others write, in a file that has no name any more; the caller closes. Writers wait meanwhile. The head of its log as of audit_head. */
+CHECKED enum err store_copy(
+    struct store *store, int *fd_out, int64_t *head_number_out, char head_hash_out[65]);
 /*
  * Uniform transactions. store_commit fails with nothing changed, also when a write within failed and
  * the caller went on; store_rollback is fine outside one.
