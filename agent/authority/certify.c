@@ -45,9 +45,19 @@ enum err stage_certify(struct work *w)
 }
 
 /*
- * P5.5: from the keys that this enrollment supersedes; its own key needs none, the new certification takes the place of the old one. A stored key that gpg can't work with
- * holds up nobody's enrollment: it is superseded and unpublished all the same.
+ * A stored key that gpg can't work with holds up nobody's enrollment: it is superseded and unpublished all the same. An attempt that was counted before was no outage.
  */
+static enum err tolerate(const struct work *w, struct ending *e, enum err rc)
+{
+	if (rc != ERR_DATA && w->attempts < 2)
+		return rc;
+	journal_warning(
+	    "the certification of %s can't be withdrawn: %s", e->fingerprint, err_text());
+	buf_clear(&e->key);
+	return keyhome_reset(w->authority->home);
+}
+
+/* P5.5: from the keys that this enrollment supersedes; its own key needs none, the new certification takes the place of the old one. */
 enum err stage_withdraw(struct work *w)
 {
 	enum err rc = ERR_OK;
@@ -60,12 +70,8 @@ enum err stage_withdraw(struct work *w)
 		rc = keyset_by_id(w->authority->store, e->id, &row);
 		if (rc == ERR_OK && row)
 			rc = withdraw_certification(w->authority, row, "superseded", &e->key);
-		if (rc == ERR_DATA) {
-			journal_warning("the certification of %s can't be withdrawn: %s",
-			    e->fingerprint, err_text());
-			buf_clear(&e->key);
-			rc = ERR_OK;
-		}
+		if (rc != ERR_OK)
+			rc = tolerate(w, e, rc);
 		keyset_row_free(&row);
 	}
 	return rc;

@@ -94,6 +94,7 @@ static enum err revoke(
 {
 	const struct edit_answer answers[] = {
 		{ "ask_revoke_sig.one", "y" },
+		{ "ask_revoke_sig.expired", "y" },
 		{ "ask_revoke_sig.okay", "y" },
 		{ "ask_revocation_reason.code", str_equal(reason, "left") ? "4" : "0" },
 		{ "ask_revocation_reason.text", reason },

@@ -11,6 +11,7 @@ conf_set policy grace 30d
 conf_set policy token-expires 1y
 knowing_user alice bob carol
 for who in alice bob carol; do enroll_plain $who; done
+later=$(token_for carol@example.org)
 # So many days from now: the agent, and gpg where a user signs.
 day() { shift_by="+$1d"; }
 agent_once() { faketime -f "$shift_by" countersignd --once 2>>"$T/agent.log"; }
@@ -96,5 +97,14 @@ day 190
 is "after a long silence only the most urgent one, also of what has ended meanwhile" "$(turn)" "1 1 0 "
 like "which then says so" "$(cat "$(last_to alice@example.org)")" 'has ended on'
 
+
+# ---- what has ended is superseded all the same, and withdrawn ----
+clear_sent
+carol=$(gpg_key carol 'carol <carol@example.org>')
+export_public carol
+plain_mail carol@example.org "$later" "$T/carol.asc" | send
+is "who is past the grace period enrolls with a token" "$(outcome_for carol)" enrolled
+store_sql "SELECT hex(key) FROM keyset WHERE address = 'carol@example.org' AND superseded > 0" | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read().strip()))' >"$T/withdrawn"
+is "the certification that had ended is withdrawn" "$(gpg --batch --list-packets "$T/withdrawn" 2>/dev/null | grep -c 'sigclass 0x30')" 1
 ok "the log is whole" countersignctl log verify
 done_testing
