@@ -134,18 +134,22 @@ static enum err ask_password(struct making *m, struct buf *out)
 static enum err export_subkey(struct making *m, struct keyhome *home, const char *fingerprint)
 {
 	struct buf password = BUF_SECRET;
+	char *scratch = NULL;
 	enum err e =
 	    m->password.len > 0 ? ERR_DATA : deposit_export(home, fingerprint, &m->deposit);
 
 	if (e == ERR_DATA) {
 		e = ask_password(m, &password);
 		if (e == ERR_OK)
+			e = local_scratch_make(&scratch);
+		if (e == ERR_OK)
 			e = deposit_export_protected(
-			    home, NULL, fingerprint, buf_bytes(&password), &m->deposit);
+			    home, scratch, fingerprint, buf_bytes(&password), &m->deposit);
 	}
 	if (e == ERR_DENIED)
 		e = err_prefix(e,
 		    "your encryption key was not unlocked, so nothing was sent (--no-deposit asks without a deposit)");
+	local_scratch_remove(&scratch);
 	buf_free(&password);
 	return e;
 }

@@ -158,18 +158,20 @@ static enum err transfer(struct opening *o)
 /* P7.4: what one password opens is all that the user has to remember. */
 static enum err install_old_keys(struct opening *o)
 {
-	enum err e = ERR_OK;
+	char *scratch = NULL;
+	enum err e = o->old_key_count > 0 ? local_scratch_make(&scratch) : ERR_OK;
 
 	for (size_t i = 0; e == ERR_OK && i < o->old_key_count; i++) {
 		const struct old_key *old = &o->old_keys[i];
 
 		e = ask_interrupted();
 		if (e == ERR_OK)
-			e = deposit_install(o->user, NULL, buf_bytes(&old->deposit),
+			e = deposit_install(o->user, scratch, buf_bytes(&old->deposit),
 			    old->fingerprint, buf_bytes(&o->password));
 		if (e == ERR_OK && !local_has_word(o->keyset.old_keys, old->fingerprint))
 			local_add_word(&o->keyset.old_keys, old->fingerprint);
 	}
+	local_scratch_remove(&scratch);
 	return e;
 }
 

@@ -22,6 +22,8 @@
 #include "text/address.h"
 
 #define ID_BYTES 5 /* 8 symbols: short, since a socket's path below it has 107 bytes */
+#define SCRATCH_NAME "countersign."
+#define SCRATCH_SECONDS 3600
 static const struct record_field profile_fields[] = {
 	{ "Address", RECORD_TEXT, offsetof(struct local_profile, address) },
 	{ "Name", RECORD_TEXT, offsetof(struct local_profile, name) },
@@ -192,20 +194,49 @@ void local_agent_stop(const char *home)
 	str_free(&text);
 }
 
-enum err local_scratch_make(char **path_out)
+/* Secret keys pass through it: rather in memory than on a disk. */
+static const char *scratch_parent(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char *path;
 
-	/* Secret keys pass through it: rather in memory than on a disk. */
-	if (runtime == NULL || runtime[0] != '/' || access(runtime, W_OK) != 0 ||
-	    !file_is_tmpfs(runtime))
-		runtime = file_is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp";
-	path = str_printf("%s/countersign.XXXXXX", runtime);
+	if (runtime != NULL && runtime[0] == '/' && access(runtime, W_OK) == 0 &&
+	    file_is_tmpfs(runtime))
+		return runtime;
+	return file_is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp";
+}
+
+/* What a killed countersign left; nobody works that long. */
+static void sweep_scratch(const char *parent)
+{
+	DIR *dir = opendir(parent);
+	const struct dirent *entry;
+	struct stat status;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		char *path;
+
+		if (!str_starts(entry->d_name, SCRATCH_NAME))
+			continue;
+		path = path_join(parent, entry->d_name);
+		if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode) &&
+		    status.st_uid == geteuid() && status.st_mtime + SCRATCH_SECONDS < when_now())
+			local_scratch_remove(&path);
+		str_free(&path);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+enum err local_scratch_make(char **path_out)
+{
+	const char *parent = scratch_parent();
+	char *path = str_printf("%s/" SCRATCH_NAME "XXXXXX", parent);
+
+	sweep_scratch(parent);
 	*path_out = NULL;
 	if (mkdtemp(path) == NULL) {
 		enum err e = err_fail(
-		    ERR_CREATE, "cannot make a directory in %s: %s", runtime, strerror(errno));
+		    ERR_CREATE, "cannot make a directory in %s: %s", parent, strerror(errno));
 
 		str_free(&path);
 		return e;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "client/opening.h"
 #include "keys/deposit.h"
 #include "keys/keyring.h"
@@ -22,41 +23,50 @@ static bool next_key(const char **list, char out[FINGERPRINT_SIZE])
 	return true;
 }
 
-static enum err take_off(
-    struct keyhome *home, const char *fingerprint, struct bytes password, struct buf *out)
+static enum err take_off(struct keyhome *home, const char *scratch, const char *fingerprint,
+    struct bytes password, struct buf *out)
 {
-	return password.len > 0 ? deposit_export_protected(home, NULL, fingerprint, password, out)
-				: deposit_export(home, fingerprint, out);
+	return password.len > 0
+		   ? deposit_export_protected(home, scratch, fingerprint, password, out)
+		   : deposit_export(home, fingerprint, out);
 }
 
-static enum err set_password(
-    struct keyhome *home, const char *fingerprint, struct bytes was, struct bytes will)
+/* Not by a fault that may pass: the password is another, or the key is gone. */
+static bool is_other(enum err e)
 {
-	struct buf key = BUF_SECRET, again = BUF_SECRET;
-	enum err e = take_off(home, fingerprint, was, &key);
+	return e == ERR_DENIED || e == ERR_DATA || e == ERR_NOUSER;
+}
 
-	if (e == ERR_OK)
-		e = deposit_install(home, NULL, buf_bytes(&key), fingerprint, will);
-	else if ((e == ERR_DENIED || e == ERR_DATA || e == ERR_NOUSER) &&
-		 take_off(home, fingerprint, will, &again) == ERR_OK)
-		e = ERR_OK; /* an interrupted change of before */
-	else if (e == ERR_DENIED || e == ERR_DATA || e == ERR_NOUSER)
-		fprintf(stderr,
-		    "The old key %s has a password of its own, or is gone, and stays as it is.\n",
-		    fingerprint);
+static enum err set_password(struct keyhome *home, const char *scratch, const char *fingerprint,
+    struct bytes was, struct bytes will)
+{
+	struct buf key = BUF_SECRET;
+	enum err e = take_off(home, scratch, fingerprint, was, &key);
+
+	if (e == ERR_OK) {
+		e = deposit_install(home, scratch, buf_bytes(&key), fingerprint, will);
+	} else if (is_other(e)) { /* or a change of before was interrupted */
+		e = take_off(home, scratch, fingerprint, will, &key);
+		if (is_other(e)) {
+			fprintf(stderr,
+			    "The old key %s has a password of its own, or is gone, and stays as it is.\n",
+			    fingerprint);
+			e = ERR_OK;
+		}
+	}
 	buf_free(&key);
-	buf_free(&again);
-	return err_is_passing(e) ? e : ERR_OK;
+	return e;
 }
 
 enum err old_keys_set_password(
     struct keyhome *home, const char *list, struct bytes was, struct bytes will)
 {
-	char fingerprint[FINGERPRINT_SIZE];
-	enum err e = ERR_OK;
+	char fingerprint[FINGERPRINT_SIZE], *scratch = NULL;
+	enum err e = list != NULL ? local_scratch_make(&scratch) : ERR_OK;
 
 	while (e == ERR_OK && next_key(&list, fingerprint))
-		e = set_password(home, fingerprint, was, will);
+		e = set_password(home, scratch, fingerprint, was, will);
+	local_scratch_remove(&scratch);
 	return e;
 }
 
@@ -64,21 +74,26 @@ enum err old_keys_set_password(
 static enum err export_covered(
     struct keyhome *home, const char *fingerprint, struct bytes cover, struct buf *out)
 {
-	struct keyhome *scratch = NULL;
+	struct keyhome *covered = NULL;
 	struct buf key = BUF_SECRET;
-	char *path = NULL;
+	char *scratch = NULL, *path = NULL;
 	enum err e = deposit_export(home, fingerprint, &key);
 
 	if (e == ERR_OK)
-		e = local_scratch_make(&path);
+		e = local_scratch_make(&scratch);
+	if (e == ERR_OK) {
+		path = path_join(scratch, "h");
+		e = keyhome_open(path, true, &covered);
+	}
 	if (e == ERR_OK)
-		e = keyhome_open(path, true, &scratch);
+		e = deposit_install(covered, scratch, buf_bytes(&key), fingerprint, cover);
 	if (e == ERR_OK)
-		e = deposit_install(scratch, NULL, buf_bytes(&key), fingerprint, cover);
-	if (e == ERR_OK)
-		e = keyring_export_subkey(scratch, fingerprint, cover, out);
-	keyhome_close(&scratch);
-	local_scratch_remove(&path);
+		e = keyring_export_subkey(covered, fingerprint, cover, out);
+	if (covered != NULL)
+		local_agent_stop(path);
+	keyhome_close(&covered);
+	local_scratch_remove(&scratch);
+	str_free(&path);
 	buf_free(&key);
 	return e;
 }

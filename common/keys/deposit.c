@@ -1,6 +1,5 @@
 #include "keys/deposit.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,16 +14,6 @@
 #define CHALLENGE_BYTES 32
 
 /* ---- out of a home ---- */
-
-/* Where clear keys may be for a moment. */
-static const char *memory_directory(void)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-	if (runtime && runtime[0] == '/' && access(runtime, W_OK) == 0 && file_is_tmpfs(runtime))
-		return runtime;
-	return "/dev/shm";
-}
 
 /* The subkey with its keygrip, as far as it is here and can be handed in. */
 static enum err subkey_find(
@@ -84,7 +73,7 @@ enum err deposit_export_protected(struct keyhome *home, const char *parent,
 	enum err err;
 
 	if ((err = keyring_export_subkey(home, encryption_fingerprint, password, &secret)) ||
-	    (err = vault_make(parent ? parent : memory_directory(), &vault)) ||
+	    (err = vault_make(parent, &vault)) ||
 	    (err = secret_import(vault_home(vault), buf_bytes(&secret))) ||
 	    (err = keyring_set_password(
 		 vault_home(vault), encryption_fingerprint, password, bytes_of("", 0))))
@@ -265,8 +254,7 @@ enum err deposit_install(struct keyhome *user, const char *parent, struct bytes 
 	gpgme_key_t key = NULL;
 	enum err err;
 
-	if ((err = protect(parent ? parent : memory_directory(), deposit, encryption_fingerprint,
-		 password, &secret)) ||
+	if ((err = protect(parent, deposit, encryption_fingerprint, password, &secret)) ||
 	    (err = replace(user, buf_bytes(&secret), encryption_fingerprint)) ||
 	    (err = subkey_find(user, encryption_fingerprint, &key, &subkey)))
 		goto out;

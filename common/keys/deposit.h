@@ -11,7 +11,7 @@
 CHECKED enum err deposit_export(
     struct keyhome *home, const char *encryption_fingerprint, struct buf *out);
 /*
- * The same of a subkey behind `password`, which is taken off in a throw-away home below `parent` (as for deposit_install). ERR_DENIED: that is not its password.
+ * The same of a subkey behind `password`, which is taken off in a throw-away home below `parent` (tmpfs). ERR_DENIED: that is not its password.
  */
 CHECKED enum err deposit_export_protected(struct keyhome *home, const char *parent,
     const char *encryption_fingerprint, struct bytes password, struct buf *out);
@@ -43,7 +43,7 @@ void escrow_close(struct escrow **escrow);
 
 /*
  * P7.4: brings a recovered encryption subkey into a user's home, protected with `password` (empty: none), beside whatever is there of that key; no clear copy touches a disk: it is protected in a throw-away home below
- * `parent` (tmpfs; NULL: a private directory of the user's runtime directory or /dev/shm) first. Fine if it is there already.
+ * `parent` (tmpfs) first. Fine if it is there already.
  */
 CHECKED enum err deposit_install(struct keyhome *user, const char *parent, struct bytes deposit,
     const char *encryption_fingerprint, struct bytes password);

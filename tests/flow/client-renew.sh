@@ -109,8 +109,9 @@ is "he is active" "$(state_of bob)" default=active
 # ---- killed half-way ----
 ok "bob renews once more" renews bob
 agent_once
+mkdir -m 700 "$T/bob/run"
 for n in 1 2 3 4 5 6; do
-    as bob timeout -s KILL "0.$((n * 2))" countersign open --submit "maildir:$T/mail/inbox" "$(reply_to bob@example.org)" >/dev/null 2>&1
+    XDG_RUNTIME_DIR="$T/bob/run" as bob timeout -s KILL "0.$((n * 2))" countersign open --submit "maildir:$T/mail/inbox" "$(reply_to bob@example.org)" >/dev/null 2>&1
 done
 ok "opened again it completes" opens bob
 is "nothing waits" "$(waiting bob)" 0
