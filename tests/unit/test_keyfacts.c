@@ -327,11 +327,35 @@ static void test_other_user_ids(void **state)
 	key_facts_free(&facts);
 }
 
+/* The newest that can be encrypted to now. */
+static void test_encryption(void **state)
+{
+	(void)state;
+	struct key_facts *f = good();
+	assert_ptr_equal(key_encryption(f), &f->subkeys[1]);
+	struct key_subkey *newer = add_subkey(f, "cv25519", 255);
+	newer->created = NOW - 1;
+	assert_ptr_equal(key_encryption(f), &f->subkeys[1]);
+	newer->can_encrypt = true;
+	assert_ptr_equal(key_encryption(f), &f->subkeys[2]);
+	bool *const faults[] = { &newer->revoked, &newer->expired, &newer->invalid,
+		&newer->disabled };
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		*faults[i] = true;
+		assert_ptr_equal(key_encryption(f), &f->subkeys[1]);
+		*faults[i] = false;
+	}
+	f->subkeys[1].can_encrypt = newer->can_encrypt = false;
+	assert_null(key_encryption(f));
+	key_facts_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_other_user_ids),
+		cmocka_unit_test(test_encryption),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
