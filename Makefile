@@ -8,19 +8,20 @@ WERROR   ?=
 # The packages of Debian that each step needs; this list is the only one. `make demo` and
 # `make check` install what is missing.
 BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsqlite3-dev libsodium-dev \
-    libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev
+    libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev libqrencode-dev
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
 CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq sq-wot faketime procps mandoc git openssl strace
 ROOT_PACKAGES  := iproute2 curl dirmngr
+LONG_PACKAGES  := chromium fonts-dejavu-core zbar-tools
 # Servers that the tests start; unpacked below build/fixtures, not installed.
 FIXTURE_dovecot := dovecot-core dovecot-imapd dovecot-lmtpd
 FIXTURE_postfix := postfix
 FIXTURE_cyrus   := cyrus-imapd sasl2-bin libsasl2-modules
 FIXTURE_exim    := exim4-daemon-light libnss-wrapper
 
-ROOMS    := base secret text print enroll mail keys store confine
+ROOMS    := base secret text print draw enroll mail keys store confine
 LIBS     := -letpan -lgnutls -lgpgme -lassuan -lgpg-error -lsqlite3 -lsodium -lseccomp -lconfuse -lidn2 \
-    -lunistring -ljansson
+    -lunistring -ljansson -lqrencode
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
     -Wcast-qual -Wundef -Wvla $(if $(WERROR),-Werror)
 HARDEN   := -fstack-protector-strong -fPIE -fno-strict-aliasing -fno-common \
@@ -100,7 +101,7 @@ check-root:  ## what needs root: network namespaces
 	@$(MAKE) -s -j2 all tools
 	@tests/run $(ROOTS)
 check-long:  ## what takes long: many enrollments in one daemon
-	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
+	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(LONG_PACKAGES)"
 	@$(MAKE) -s fixture-dovecot fixture-postfix fixture-cyrus fixture-exim
 	@$(MAKE) -s -j2 all tools
 	@TEST_SECONDS=3600 tests/run $(LONGS)

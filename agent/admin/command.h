@@ -82,6 +82,7 @@ CHECKED enum err command_log_export(struct invocation *in);
 CHECKED enum err command_backup(struct invocation *in);
 CHECKED enum err command_restore(struct invocation *in);
 CHECKED enum err command_status(struct invocation *in);
+CHECKED enum err command_report(struct invocation *in);
 CHECKED enum err command_quarantine_list(struct invocation *in);
 CHECKED enum err command_quarantine_show(struct invocation *in);
 CHECKED enum err command_quarantine_release(struct invocation *in);

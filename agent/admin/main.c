@@ -34,8 +34,8 @@ static const struct command commands[] = {
 	    "[--no-passphrase]",
 	    "make a new authority", READS },
 	{ "token", "issue", command_token_issue,
-	    "ADDRESS... [--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] [--expires SPAN] "
-	    "[--mail | --slip FILE]",
+	    "ADDRESS... | --csv FILE [--output FILE] [--dry-run] [--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] "
+	    "[--expires SPAN] [--language LANGUAGE] [--mail | --slip FILE]",
 	    "issue tokens and print or mail them", RECORDED | HELD },
 	{ "token", "fill", command_token_fill,
 	    "[--keyset NAME] [--name TEXT] [--also ADDRESS] [--additional] [--expires SPAN] < DRAFT > MAIL",
@@ -77,6 +77,7 @@ static const struct command commands[] = {
 	{ "log", NULL, command_log, "[--address ADDRESS] [--since DAY|TIME|SPAN]", "the audit log",
 	    READS },
 	{ "status", NULL, command_status, "[--prometheus]", "ready or not, and why", READS },
+	{ "report", NULL, command_report, "DIR", "the overview as a page for a browser", READS },
 	{ "quarantine", "list", command_quarantine_list, "", "mails that could not be processed",
 	    READS },
 	{ "quarantine", "show", command_quarantine_show, "ID", "one of them, with its headers",

@@ -6,8 +6,9 @@
 
 #include "base/file.h"
 #include "base/when.h"
-#include "issue.h"
+#include "bulk.h"
 #include "progress.h"
+#include "slip.h"
 #include "text/address.h"
 
 /* ---- token issue ---- */
@@ -144,12 +145,15 @@ static void take_back_all(struct batch *b, const char *why)
 
 static enum err write_slip(struct batch *b)
 {
+	struct slips slips = { .html = slip_path_is_html(b->slip) };
 	struct buf text = BUF_SECRET;
-	enum err e;
+	enum err e = ERR_OK;
 
-	for (size_t i = 0; i < b->count; i++)
-		issue_write_slip(b->authority, &b->issues[i], &text);
-	e = file_create(b->slip, 0600, buf_bytes(&text));
+	for (size_t i = 0; i < b->count && !e; i++)
+		e = slip_add(b->authority, &b->issues[i], &slips, &text);
+	slip_end(&slips, &text);
+	if (!e)
+		e = file_create(b->slip, 0600, buf_bytes(&text));
 	buf_free(&text);
 	return e;
 }
@@ -198,9 +202,20 @@ static enum err hand_out(struct batch *b)
 	return e;
 }
 
-static enum err check_usage(
-    const struct invocation *in, const struct issue_options *options, bool mail, const char *slip)
+static enum err check_usage(const struct invocation *in, const struct issue_options *options,
+    const struct bulk_options *bulk)
 {
+	bool mail = bulk->mail;
+	const char *slip = bulk->slip;
+
+	if (!bulk->csv == !in->argc)
+		return err_fail(
+		    ERR_USAGE, "give addresses, or a table with --csv; --help says more");
+	if (!bulk->csv && (bulk->output || bulk->dry_run))
+		return err_fail(ERR_USAGE, "--output and --dry-run go with --csv");
+	if (bulk->csv && (options->name || options->also.count))
+		return err_fail(
+		    ERR_USAGE, "--name and --also are for one address; a table has names itself");
 	if (mail && slip)
 		return err_fail(ERR_USAGE, "--mail and --slip exclude each other");
 	if (in->argc > 1 && (options->name || options->also.count))
@@ -211,7 +226,8 @@ static enum err check_usage(
 }
 
 /* Asked as the state's owner, who writes it, and before a token is made that nobody would see. */
-static enum err check_slip(const char *path)
+static enum err check_slip(
+    const struct authority *authority, const char *language, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *dir = slash ? str_ndup(path, (size_t)(slash + 1 - path)) : str_dup(".");
@@ -220,26 +236,34 @@ static enum err check_slip(const char *path)
 			 : err_fail(ERR_CREATE, "cannot make %s: %s", path, strerror(errno));
 
 	str_free(&dir);
-	return e;
+	return e ? e : slip_check(authority, language, slip_path_is_html(path));
 }
 
 enum err command_token_issue(struct invocation *in)
 {
 	struct issue_options options = { 0 };
-	bool mail = false;
+	struct bulk_options bulk = { 0 };
 	struct batch b = { .in = in };
-	const struct option table[] = { ISSUE_OPTIONS(options), { "mail", OPTION_FLAG, &mail },
-		{ "slip", OPTION_TEXT, &b.slip }, { "language", OPTION_TEXT, &options.language },
-		{ 0 } };
+	const struct option table[] = { ISSUE_OPTIONS(options), { "mail", OPTION_FLAG, &bulk.mail },
+		{ "slip", OPTION_TEXT, &bulk.slip }, { "language", OPTION_TEXT, &options.language },
+		{ "csv", OPTION_TEXT, &bulk.csv }, { "output", OPTION_TEXT, &bulk.output },
+		{ "dry-run", OPTION_FLAG, &bulk.dry_run }, { 0 } };
+	bool mail;
 	enum err e;
 
-	if ((e = options_read(in, table, 1, 10000, "one or more addresses")) ||
-	    (e = check_usage(in, &options, mail, b.slip)) ||
-	    (e = command_open(in, AUTHORITY_KEYS, &b.authority)))
+	if ((e = options_read(in, table, 0, 10000, "addresses")) ||
+	    (e = check_usage(in, &options, &bulk)))
+		return e;
+	if (bulk.csv)
+		return bulk_issue(in, &bulk, &options);
+	mail = bulk.mail;
+	b.slip = bulk.slip;
+	if ((e = command_open(in, AUTHORITY_KEYS, &b.authority)))
 		return e;
 	b.issues = mem_alloc((size_t)in->argc * sizeof *b.issues);
 	if ((mail && (e = issue_check_letter(b.authority, options.language))) ||
-	    (b.slip && (e = check_slip(b.slip))) || (e = prepare(&b, &options)))
+	    (b.slip && (e = check_slip(b.authority, options.language, b.slip))) ||
+	    (e = prepare(&b, &options)))
 		goto out;
 	progress_start(&b.progress, mail ? "Mailing" : "Issuing");
 	e = mail ? mail_all(&b, &in->status) : hand_out(&b);

@@ -350,20 +350,25 @@ static void add_json(const struct table *t, struct buf *out)
 	json_decref(json);
 }
 
+void table_add(struct table **t, struct buf *out)
+{
+	if ((*t)->json)
+		add_json(*t, out);
+	else if ((*t)->keys)
+		people_list(*t, 0, out);
+	else
+		people_page(*t, out);
+	table_free(t);
+}
+
 enum err table_print(struct table **t, FILE *out)
 {
 	struct buf text = BUF_INIT;
 	enum err err = ERR_OK;
 
-	if ((*t)->json)
-		add_json(*t, &text);
-	else if ((*t)->keys)
-		people_list(*t, 0, &text);
-	else
-		people_page(*t, &text);
+	table_add(t, &text);
 	if ((text.len && fwrite(text.data, 1, text.len, out) != text.len) || fflush(out) != 0)
 		err = err_fail(ERR_IO, "cannot write the output: %s", strerror(errno));
 	buf_free(&text);
-	table_free(t);
 	return err;
 }

@@ -29,6 +29,8 @@ void table_field_time(struct table *t, const char *key, const char *label, int64
 /* A list inside a page under a heading; takes `inner` over. */
 void table_field_list(struct table *t, const char *key, const char *label, struct table *inner);
 
+/* Appends what table_print prints, and frees. */
+void table_add(struct table **t, struct buf *out);
 /* Prints to `out` and frees. Values are made printable (utf8_printable) for people. ERR_IO if `out` can't take it. */
 CHECKED enum err table_print(struct table **t, FILE *out);
 
