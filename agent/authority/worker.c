@@ -190,7 +190,7 @@ static void remind(struct worker *worker)
 		wake_sender();
 }
 
-/* Once a day: what nothing asks for any more. */
+/* What was released goes with its token (P5.5); once a day, what nothing asks for any more. */
 static void prune(struct worker *worker)
 {
 	struct store *store = worker->authority->store;
@@ -200,8 +200,8 @@ static void prune(struct worker *worker)
 
 	if (rc == ERR_OK)
 		rc = mark_once(store, "prune", now, DAY_SECONDS, &first);
-	if (rc == ERR_OK && first)
-		rc = store_prune(store, now);
+	if (rc == ERR_OK)
+		rc = first ? store_prune(store, now) : release_prune(store, now);
 	if (rc == ERR_OK)
 		rc = store_commit(store);
 	else

@@ -213,7 +213,7 @@ void deposit_row_free(struct deposit_row **row);
 
 /*
  * A deposit sealed under a recovery token. They vanish when the keyset that the token made is confirmed, superseded or revoked, and when the token is voided, superseded or expired
- * (the last by store_prune).
+ * (the last by release_prune).
  */
 struct release_row {
 	int64_t token;
@@ -224,6 +224,8 @@ CHECKED enum err release_insert(struct store *store, const struct release_row *r
 CHECKED enum err release_each(struct store *store, int64_t token,
     void (*each)(const struct release_row *row, void *context), void *context);
 CHECKED enum err release_forget(struct store *store, int64_t token); /* writes */
+/* Writes. Those whose token has ended; part of store_prune. */
+CHECKED enum err release_prune(struct store *store, int64_t now);
 
 /* ---- renewals (P3.7, P4.5) ---- */
 /* A new certification of a keyset, in force once its nonce came back (P5.4); until then the keyset stays as it is. Never forgotten, so that one sent again changes nothing; the reply is, after 90 days. */

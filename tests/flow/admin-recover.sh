@@ -66,6 +66,12 @@ is "a token taken back takes them along" "$(releases)" 0
 recover alice@example.org >/dev/null
 token_for alice@example.org --additional >/dev/null
 is "an enrollment token does, too" "$(releases)" 0
+agent_once
+recover alice@example.org --expires 1s >/dev/null
+is "released for as long as the token is good" "$(releases)" 2
+sleep 1.1
+agent_once
+is "and gone once it has expired" "$(releases)" 0
 token=$(recover alice@example.org)
 generation alice third "$token"
 is "the recovery supersedes the older keysets" "$(states_of alice@example.org)" "first=superseded second=superseded third=active"

@@ -354,6 +354,8 @@ static void releases_vanish(void **unused)
 			assert_written(store, keyset_supersede(store, keyset, NOW));
 			break;
 		case EXPIRED:
+			assert_written(store, release_prune(store, NOW + 14 * DAY));
+			break;
 		case USED_EXPIRED:
 			assert_written(store, store_prune(store, NOW + 14 * DAY));
 			break;
