@@ -326,31 +326,36 @@ static enum err spawn(const char *home, int socket_fd, pid_t *pid_out)
 }
 
 /* "--supervised" is its only way to stay in the foreground; it then takes the listening socket from us. */
-enum err agent_start(const char *home, pid_t *pid_out)
+enum err agent_spawn(const char *home, char **socket_out, pid_t *pid_out)
 {
-	char *path = NULL;
 	int socket_fd = -1;
 	pid_t pid = 0;
 	enum err err;
 
 	*pid_out = 0;
-	if (agent_running(home))
-		return err_fail(ERR_UNAVAILABLE, "a gpg-agent for %s runs already", home);
-	if ((err = agent_socket(home, &path)) || (err = listen_at(path, &socket_fd)) ||
-	    (err = spawn(home, socket_fd, &pid)))
-		goto out;
+	if ((err = agent_socket(home, socket_out)) || (err = listen_at(*socket_out, &socket_fd)))
+		return err;
+	err = spawn(home, socket_fd, &pid);
 	close(socket_fd);
-	socket_fd = -1;
-	if (agent_pid(home) != pid) {
+	if (!err && agent_pid(home) != pid) {
 		err = err_fail(ERR_UNAVAILABLE, "gpg-agent for %s did not start", home);
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
-		goto out;
 	}
-	*pid_out = pid;
-out:
-	if (socket_fd >= 0)
-		close(socket_fd);
+	if (!err)
+		*pid_out = pid;
+	return err;
+}
+
+enum err agent_start(const char *home, pid_t *pid_out)
+{
+	char *path = NULL;
+	enum err err;
+
+	*pid_out = 0;
+	if (agent_running(home))
+		return err_fail(ERR_UNAVAILABLE, "a gpg-agent for %s runs already", home);
+	err = agent_spawn(home, &path, pid_out);
 	str_free(&path);
 	return err;
 }

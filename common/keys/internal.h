@@ -141,6 +141,8 @@ CHECKED enum err assuan_check(const struct buf *answer, const char *what);
 void assuan_add_escaped(struct buf *out, const char *text);
 /* Secret keys made in this home from now on are as costly to guess as gpg-agent likes (agent_prepare's are made for daily use). */
 CHECKED enum err agent_harden(const char *home);
+/* agent_start for a home that nobody else knows; *socket_out (malloc'ed, also where it failed): where the agent listens. */
+CHECKED enum err agent_spawn(const char *home, char **socket_out, pid_t *pid_out);
 /* For a secret key, until the agent ends; it must allow that. */
 CHECKED enum err agent_preset(const char *home, const char *keygrip, struct bytes password);
 /* Deletes a secret key by its keygrip without asking; fine if it is not there. */

@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "base/journal.h"
-#include "keys/agent.h"
 #include "keys/internal.h"
 
 /* What is in it comes from anybody, and is opened by nobody else. */
@@ -29,7 +28,7 @@ static const char vault_agent_conf[] = "pinentry-program /bin/false\n"
 
 struct vault {
 	struct keyhome *home;
-	char *path;
+	char *path, *socket;
 	pid_t agent;
 };
 
@@ -54,7 +53,7 @@ enum err vault_make(const char *parent, struct vault **out)
 	}
 	if ((err = home_write(vault->path, "gpg.conf", bytes_of_text(vault_conf))) ||
 	    (err = home_write(vault->path, "gpg-agent.conf", bytes_of_text(vault_agent_conf))) ||
-	    (err = agent_start(vault->path, &vault->agent)) ||
+	    (err = agent_spawn(vault->path, &vault->socket, &vault->agent)) ||
 	    (err = keyhome_open(vault->path, true, &vault->home)))
 		goto out;
 	vault->home->hostile = true;
@@ -73,14 +72,10 @@ struct keyhome *vault_home(struct vault *vault)
 /* Killed, not asked: it keeps nothing, and a stopped one would not answer. It is our child, so the pid is still its own. */
 static void end_agent(struct vault *vault)
 {
-	char *path = NULL;
-
 	(void)kill(vault->agent, SIGKILL);
 	while (waitpid(vault->agent, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (agent_socket(vault->path, &path) == ERR_OK)
-		socket_remove(vault->path, path);
-	str_free(&path);
+	socket_remove(vault->path, vault->socket);
 }
 
 void vault_close(struct vault **vault)
@@ -100,5 +95,6 @@ void vault_close(struct vault **vault)
 	(void)err_fail(ERR_SOFTWARE, "%s", text);
 	str_free(&text);
 	str_free(&v->path);
+	str_free(&v->socket);
 	free(v);
 }
