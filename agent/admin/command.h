@@ -62,6 +62,7 @@ CHECKED enum err command_init(struct invocation *in);
 CHECKED enum err command_token_issue(struct invocation *in);
 CHECKED enum err command_token_fill(struct invocation *in);
 CHECKED enum err command_sendmail(struct invocation *in);
+CHECKED enum err command_filter(struct invocation *in);
 CHECKED enum err command_token_list(struct invocation *in);
 CHECKED enum err command_token_void(struct invocation *in);
 CHECKED enum err command_user_list(struct invocation *in);

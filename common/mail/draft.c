@@ -12,10 +12,11 @@
 #define DEPTH_MAX 20
 #define PARTS_MAX 500
 
-/* Words that stand in a draft (4-operations, token fill); the first is the token. */
-static const struct draft_word known_words[] = { { "TOKEN", NULL }, { "ADDRESS", NULL },
-	{ "NAME", NULL }, { "KEYSET", NULL }, { "EXPIRES", NULL }, { "AUTHORITY", NULL },
-	{ "FINGERPRINT", NULL }, { "ENROLL", NULL } };
+/* Words that stand in a draft; the first TOKEN_WORDS hold the token. */
+static const struct draft_word known_words[] = { { "TOKEN", NULL }, { "ENROLL", NULL },
+	{ "ADDRESS", NULL }, { "NAME", NULL }, { "KEYSET", NULL }, { "EXPIRES", NULL },
+	{ "AUTHORITY", NULL }, { "FINGERPRINT", NULL } };
+#define TOKEN_WORDS 2
 #define KNOWN_WORDS (sizeof known_words / sizeof *known_words)
 
 /* One walk over the parts of a draft. */
@@ -210,6 +211,7 @@ static enum err multipart_fill(struct walk *w, struct multipart *m, unsigned dep
 
 /* ---- any part ---- */
 
+/* What must not be changed: a signature or an encryption would break. */
 static bool is_sealed(struct walk *w, const struct content *content)
 {
 	const char *smime = content_parameter(content, "smime-type");
@@ -235,15 +237,20 @@ static enum err entity_fill(struct walk *w, const struct entity *e, struct bytes
 	enum err err = ERR_OK;
 	content_read(type, &content);
 	const char *boundary = content_parameter(&content, "boundary");
-	if (is_sealed(w, &content)) {
-		buf_add(head_out, e->head.data, e->head.len);
-		buf_add(body_out, e->body.data, e->body.len);
-	} else if (str_starts(content.type, "multipart/") && boundary && boundary[0]) {
+	bool sealed = is_sealed(w, &content);
+	if (str_starts(content.type, "multipart/") && boundary && boundary[0]) {
 		struct multipart m = {
 			.body = e->body, .boundary = boundary, .attachment = attachment
 		};
+		struct buf filled = BUF_SECRET; /* a sealed one is searched alone */
+		err = multipart_fill(w, &m, depth + 1, &filled);
+		struct bytes body = sealed ? e->body : buf_bytes(&filled);
 		buf_add(head_out, e->head.data, e->head.len);
-		err = multipart_fill(w, &m, depth + 1, body_out);
+		buf_add(body_out, body.data, body.len);
+		buf_free(&filled);
+	} else if (sealed) {
+		buf_add(head_out, e->head.data, e->head.len);
+		buf_add(body_out, e->body.data, e->body.len);
 	} else {
 		err = leaf_fill(w, e, &content, head_out, body_out);
 	}
@@ -282,12 +289,13 @@ static enum err draft_split(struct bytes draft, struct entity *out)
 		   : ERR_OK;
 }
 
-/* The words of a Subject but for the token, which has no business there. */
+/* The words of a Subject but for those with the token, which have no business there. */
 static struct word_list subject_words(const struct word_list *list, struct draft_word *room)
 {
 	struct word_list others = { room, 0 };
 	for (size_t i = 0; i < list->count; i++) {
-		if (!str_equal(list->words[i].word, "TOKEN")) {
+		if (!str_equal(list->words[i].word, "TOKEN") &&
+		    !str_equal(list->words[i].word, "ENROLL")) {
 			room[others.count++] = list->words[i];
 		}
 	}
@@ -321,7 +329,7 @@ static void headers_inspect(const struct walk *w, struct bytes head, struct draf
 	for (struct raw_field f; raw_field_next(&head, &f);) {
 		if (raw_field_is(&f, "To") || raw_field_is(&f, "Cc") || raw_field_is(&f, "Bcc")) {
 			address_list_read(f.value, out);
-		} else if (raw_field_is(&f, "From") && sender.recipient_count == 0) {
+		} else if (raw_field_is(&f, "From")) {
 			address_list_read(f.value, &sender);
 		} else if (raw_field_is(&f, "Subject")) {
 			struct buf unused = BUF_INIT;
@@ -332,6 +340,7 @@ static void headers_inspect(const struct walk *w, struct bytes head, struct draf
 	if (sender.recipient_count > 0) {
 		out->from = str_dup(sender.recipients[0]);
 	}
+	out->from_count = sender.recipient_count;
 	draft_facts_free(&sender);
 }
 
@@ -347,10 +356,11 @@ enum err draft_inspect(struct bytes draft, struct draft_facts *out)
 		headers_inspect(&w, e.head, out);
 		err = entity_fill(&w, &e, bytes_of(NULL, 0), 0, &head, &body);
 	}
-	out->has_token_word = w.found.unquoted[0];
-	out->quoted_token_word = w.found.quoted[0];
-	for (size_t i = 1; i < KNOWN_WORDS; i++) {
-		out->has_other_word |= w.found.unquoted[i];
+	for (size_t i = 0; i < KNOWN_WORDS; i++) {
+		bool token = i < TOKEN_WORDS;
+		out->has_token_word |= token && w.found.unquoted[i];
+		out->quoted_token_word |= token && w.found.quoted[i];
+		out->has_other_word |= !token && w.found.unquoted[i];
 	}
 	out->is_signed = w.is_signed || w.found.is_signed;
 	out->is_encrypted = w.is_encrypted || w.found.is_encrypted;

@@ -105,12 +105,27 @@ static bool has_line(const struct buf *text, const char *line)
 	return false;
 }
 
+/* A word that a reader sees and that could not be found, as there is markup inside it. */
+static enum err leftover_check(struct bytes shown, const struct word_list *list)
+{
+	struct hits hits = words_find(shown, false, list);
+	const char *word = hits.count > 0 ? list->words[hits.list[0].word].word : NULL;
+	free(hits.list);
+	return word
+		   ? err_fail(ERR_DATA,
+			 "%%%s%% is broken up by formatting in the HTML text: type it anew in one go",
+			 word)
+		   : ERR_OK;
+}
+
 /*
  * What is quoted is for the reader of mails to say (quote_split, html_to_text). So each word becomes
  * a mark that nobody can guess, and is looked for in what they make of the text.
  */
-static void places_find(struct bytes text, bool html, struct hits *hits, struct text_found *found)
+static enum err places_find(struct bytes text, const struct word_list *list, bool html,
+    struct hits *hits, struct text_found *found)
 {
+	enum err err = ERR_OK;
 	struct buf marked = BUF_INIT, plain = BUF_INIT, new_text = BUF_INIT, quoted = BUF_INIT;
 	uint64_t random[2];
 	secret_random(random, sizeof random);
@@ -126,6 +141,9 @@ static void places_find(struct bytes text, bool html, struct hits *hits, struct 
 		html_to_text(buf_bytes(&marked), &plain);
 	}
 	quote_split(buf_bytes(html ? &plain : &marked), &new_text, &quoted);
+	if (html) {
+		err = leftover_check(buf_bytes(&new_text), list);
+	}
 	places_set(hits, &new_text, mark, PLACE_NEW);
 	places_set(hits, &quoted, mark, PLACE_QUOTED);
 	found->is_signed |= has_line(&new_text, "-----BEGIN PGP SIGNED MESSAGE-----");
@@ -135,6 +153,7 @@ static void places_find(struct bytes text, bool html, struct hits *hits, struct 
 	buf_free(&new_text);
 	buf_free(&plain);
 	buf_free(&marked);
+	return err;
 }
 
 /* ---- charsets ---- */
@@ -315,17 +334,76 @@ static bool lines_fit(struct bytes text)
 	return true;
 }
 
-static void encode(struct bytes text, enum transfer how, const char *stated, const char *line_end,
-    struct text_result *out)
+/* How long the lines of base64 are that somebody wrote. */
+static size_t base64_width(struct bytes body)
+{
+	struct bytes line = { 0 };
+	bool found =
+	    bytes_line(&body, &line) && line.len >= 4 && line.len <= 76 && line.len % 4 == 0;
+	return found && body.len > 0 ? line.len : 76;
+}
+
+static void encode(struct bytes text, enum transfer how, struct bytes body, const char *stated,
+    const char *line_end, struct text_result *out)
 {
 	bool eight_bits = stated && strcasecmp(stated, "8bit") == 0;
 	if (how == TRANSFER_BASE64) {
-		base64_add(&out->body, text, 76, line_end);
+		base64_add(&out->body, text, base64_width(body), line_end);
 	} else if (how == TRANSFER_IDENTITY && lines_fit(text) && (eight_bits || is_ascii(text))) {
 		buf_add(&out->body, text.data, text.len);
 	} else {
 		quoted_printable_add(&out->body, text, line_end);
 		out->encoding = how == TRANSFER_QUOTED ? NULL : "quoted-printable";
+	}
+}
+
+/* A line with its end; in quoted-printable with all that its soft line breaks belong to. */
+static struct bytes line_take(struct bytes *rest, bool quoted)
+{
+	const uint8_t *begin = rest->data;
+	struct bytes line;
+	bool soft = true;
+	while (soft && bytes_line(rest, &line)) {
+		line = bytes_trim(line);
+		soft = quoted && line.len > 0 && line.data[line.len - 1] == '=';
+	}
+	return bytes_of(begin, (size_t)(rest->data - begin));
+}
+
+static size_t lines_count(struct bytes text, bool quoted)
+{
+	size_t count = 0;
+	while (text.len > 0) {
+		(void)line_take(&text, quoted);
+		count++;
+	}
+	return count;
+}
+
+/*
+ * Lines that hold no word get back the bytes that they had, however somebody's encoder would write them. `utf8` is the text as it
+ * was, `filled` as it became, `coded` the same in the part's charset.
+ */
+static void lines_restore(struct bytes body, enum transfer how, struct bytes utf8,
+    struct bytes filled, struct bytes coded, const char *line_end, struct text_result *out)
+{
+	bool quoted = how == TRANSFER_QUOTED;
+	size_t count = lines_count(body, quoted);
+	bool comparable = how != TRANSFER_BASE64 && !out->charset && !out->encoding &&
+			  lines_count(utf8, false) == count &&
+			  lines_count(filled, false) == count && lines_count(coded, false) == count;
+	if (!comparable) {
+		return;
+	}
+	buf_clear(&out->body);
+	while (body.len > 0) {
+		struct bytes was = line_take(&body, quoted), now = line_take(&coded, false);
+		bool same = bytes_equal(line_take(&utf8, false), line_take(&filled, false));
+		if (quoted && !same) {
+			quoted_printable_add(&out->body, now, line_end);
+		} else {
+			buf_add(&out->body, same ? was.data : now.data, same ? was.len : now.len);
+		}
 	}
 }
 
@@ -350,13 +428,17 @@ enum err text_fill(struct bytes body, const struct text_kind *kind, const struct
 	}
 	struct reading reading = charset_read(buf_bytes(&bytes), kind->charset, &utf8);
 	hits = words_find(buf_bytes(&utf8), kind->html, list);
-	places_find(buf_bytes(&utf8), kind->html, &hits, found);
+	err = places_find(buf_bytes(&utf8), list, kind->html, &hits, found);
 	hits_report(&hits, found);
-	err = reading.foreign && !kind->html ? values_check(&hits, list) : ERR_OK;
+	if (!err && reading.foreign && !kind->html) {
+		err = values_check(&hits, list);
+	}
 	if (!err && words_fill(buf_bytes(&utf8), &hits, list, kind->html, &filled)) {
 		out->changed = true;
 		out->charset = charset_write(buf_bytes(&filled), &reading, kind->charset, &coded);
-		encode(buf_bytes(&coded), how, kind->encoding, line_end, out);
+		encode(buf_bytes(&coded), how, body, kind->encoding, line_end, out);
+		lines_restore(body, how, buf_bytes(&utf8), buf_bytes(&filled), buf_bytes(&coded),
+		    line_end, out);
 	}
 out:
 	free(hits.list);

@@ -172,6 +172,7 @@ static void take_offer(struct session *session, const char *line)
 	session->offers_starttls |= after_keyword(line, "STARTTLS") != NULL;
 	session->offers_8bit |= after_keyword(line, "8BITMIME") != NULL;
 	session->offers_utf8 |= after_keyword(line, "SMTPUTF8") != NULL;
+	session->offers_dsn |= after_keyword(line, "DSN") != NULL;
 	if ((rest = after_keyword(line, "SIZE"))) {
 		session->offers_size = true;
 		session->size_most = strtoull(rest, NULL, 10);
@@ -185,8 +186,8 @@ static enum submit_result hello(struct session *session)
 	char *literal = own_literal(session);
 	struct bytes rest, line;
 
-	session->offers_starttls = session->offers_8bit = session->offers_utf8 =
-	    session->offers_size = false;
+	session->offers_dsn = session->offers_starttls = session->offers_8bit =
+	    session->offers_utf8 = session->offers_size = false;
 	session->size_most = 0;
 	buf_clear(&session->mechanisms);
 	session_ask(session, "EHLO %s", literal);

@@ -11,7 +11,7 @@ struct session {
 	int code;         /* of the last reply; 0: there was none */
 	struct buf reply; /* its lines without codes, each with an LF */
 	/* What the server said to EHLO. */
-	bool offers_starttls, offers_8bit, offers_utf8, offers_size;
+	bool offers_starttls, offers_8bit, offers_utf8, offers_size, offers_dsn;
 	uint64_t size_most;    /* 0: it tells no limit */
 	struct buf mechanisms; /* "PLAIN LOGIN" */
 };

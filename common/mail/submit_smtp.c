@@ -140,8 +140,10 @@ static enum submit_result give_envelope(struct state *state, const struct parcel
 	char *size = session->offers_size ? str_printf(" SIZE=%zu", parcel->text.len) : str_dup("");
 
 	state->open_transaction = true;
-	session_ask(session, "MAIL FROM:<%s>%s%s%s", parcel->sender, size,
-	    parcel->has_8bit ? " BODY=8BITMIME" : "", parcel->needs_utf8 ? " SMTPUTF8" : "");
+	/* RFC 3461 4.3: a mail that comes back shall not bring its token along. */
+	session_ask(session, "MAIL FROM:<%s>%s%s%s%s", parcel->sender, size,
+	    parcel->has_8bit ? " BODY=8BITMIME" : "", parcel->needs_utf8 ? " SMTPUTF8" : "",
+	    session->offers_dsn ? " RET=HDRS" : "");
 	str_free(&size);
 	for (size_t i = 0; session->code / 100 == 2 && i < parcel->count; i++)
 		session_ask(session, "RCPT TO:<%s>", parcel->recipients[i]);

@@ -191,7 +191,8 @@ imap_empty() { [ -z "$(mails_of sa)" ]; }
 
 # ---- Postfix ----
 # postfix_start [CERT [LINES]]: $smtp_port takes mail from anybody here, $submission_port (STARTTLS) and $submissions_port after login alone. All accounts are
-# Dovecot's; other addresses at example.org are refused there, and come back as bounces.
+# Dovecot's; other addresses at example.org are refused there, and come back as bounces. $postfix_submission: options of the submission service,
+# $postfix_services: more lines of master.cf.
 postfix_start() {
     local p=$S/postfix
     [ -n "${smtp_port:-}" ] || read -r smtp_port submission_port submissions_port <<<"$(free_ports 3)"
@@ -271,7 +272,7 @@ postfix_master_cf() {
 $address:$smtp_port inet n - n - - smtpd
 $address:$submission_port inet n - n - - smtpd
   -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
-  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject${postfix_submission:+ $postfix_submission}
 $address:$submissions_port inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes
   -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
@@ -294,6 +295,7 @@ retry unix - - n - - error
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
+${postfix_services:-}
 C
 }
 postfix_stop() {

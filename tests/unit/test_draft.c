@@ -97,6 +97,13 @@ static void plain_text(void **state)
 		{ TOP MIME UTF8 QP "\na=3D %TO=\nKEN=25\n", TOP MIME UTF8 QP "\na=3D " TOKEN "\n" },
 		{ TOP MIME UTF8 QP "\n=25TOKEN=25 =\nx =20\n",
 		    TOP MIME UTF8 QP "\n" TOKEN " x =20\n" },
+		/* Lines without a word keep every byte, however odd their encoding. */
+		{ TOP MIME UTF8 QP "\n=61=\n=c3=bc=\n =\n\n%TOKEN%\n=zz  =20=\n\n",
+		    TOP MIME UTF8 QP "\n=61=\n=c3=bc=\n =\n\n" TOKEN "\n=zz  =20=\n\n" },
+		{ TOP MIME "Content-Type: text/plain; charset=iso-2022-jp\n"
+			   "\n\033(J~\033(B\n%TOKEN%\n\033$B$3\033(B %TOKEN%\n",
+		    TOP MIME "Content-Type: text/plain; charset=iso-2022-jp\n"
+			     "\n\033(J~\033(B\n" TOKEN "\n\033$B$3\033(B " TOKEN "\n" },
 		/* Broken quoted-printable without a word keeps every byte. */
 		{ TOP MIME UTF8 QP "\n=zz =\n=3d\n", TOP MIME UTF8 QP "\n=zz =\n=3d\n" },
 		{ TOP MIME UTF8 "Content-Transfer-Encoding: x-odd\n\n%TOKEN%\n",
@@ -118,6 +125,19 @@ static void charset_that_is_a_lie(void **state)
 	char *got = fill(TOP MIME UTF8 BIT8 "\n\374 %NAME%\n", "", ERR_DATA);
 	assert_non_null(strstr(err_text(), "%NAME%"));
 	str_free(&got);
+}
+
+static void markup_inside_a_word(void **state)
+{
+	(void)state;
+	static const char *const cases[] = { "%<b>TOKEN</b>%", "%&#84;OKEN%", "%TO<wbr>KEN%" };
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *draft = str_printf("%s%s%s\n<p>%s</p>\n", TOP, MIME, HTML, cases[i]);
+		char *got = fill(draft, "", ERR_DATA);
+		assert_non_null(strstr(err_text(), "formatting"));
+		str_free(&got);
+		str_free(&draft);
+	}
 }
 
 static void base64_text(void **state)
@@ -145,8 +165,8 @@ static void html_text(void **state)
 		    TOP MIME HTML "\n<p>" TOKEN " " TOKEN " " TOKEN "</p>\n" },
 		{ TOP MIME HTML "\n<p>%NAME% %KEYSET%</p>\n",
 		    TOP MIME HTML "\n<p>J&#246;rg &#60;&#38;&#62; &#8364;</p>\n" },
-		{ TOP MIME HTML "\n<p title=\"%TOKEN%\">%<b>TOKEN</b>% %&#84;OKEN%</p>\n",
-		    TOP MIME HTML "\n<p title=\"%TOKEN%\">%<b>TOKEN</b>% %&#84;OKEN%</p>\n" },
+		{ TOP MIME HTML "\n<p title=\"%TOKEN%\">x</p>\n",
+		    TOP MIME HTML "\n<p title=\"%TOKEN%\">x</p>\n" },
 		{ TOP MIME HTML "\n<p>%ADDRESS%</p><blockquote>%TOKEN% %NAME%</blockquote>\n",
 		    TOP MIME HTML
 		    "\n<p>b@example.org</p><blockquote>%TOKEN% %NAME%</blockquote>\n" },
@@ -269,7 +289,7 @@ static void facts(void **state)
 		{ TOP "\nhello\n", 0 },
 		{ TOP "\n%TOKEN%\n", T },
 		{ TOP "\n%NAME%\n", O },
-		{ TOP "\n%TOKEN% %ENROLL%\n> %NAME%\n", T | O },
+		{ TOP "\n%TOKEN% %EXPIRES%\n> %NAME%\n", T | O },
 		{ TOP "\n%TOKEN%\n> %TOKEN%\n", T | Q },
 		{ TOP "\nhi\n> %TOKEN%\n", Q },
 		{ "From: a@example.org\nSubject: %NAME%\n\nx\n", O },
@@ -278,11 +298,13 @@ static void facts(void **state)
 		{ TOP MIME HTML "\n<p>x<blockquote>&#37;TOKEN%</blockquote>\n", Q },
 		{ TOP MIME HTML "\n<p>%TOKEN%<!-- %NAME% -->\n", T },
 		{ MIXED("mixed") NEXT "\nx\n" NEXT TEXT_ATTACHED LAST, 0 },
-		{ MIXED("signed") NEXT "\n%TOKEN%\n" LAST, S },
+		{ MIXED("signed") NEXT "\n%TOKEN%\n" LAST, T | S },
+		{ TOP "\n%ENROLL%\n", T },
+		{ TOP "\n> %ENROLL%\n", Q },
 		{ MIXED("mixed") NEXT
 		    "Content-Type: multipart/signed; boundary=c\n\n--c\n\nx\n--c--\n" LAST,
 		    S },
-		{ MIXED("encrypted") NEXT "\n%TOKEN%\n" LAST, E },
+		{ MIXED("encrypted") NEXT "\n%TOKEN%\n" LAST, T | E },
 		{ TOP MIME "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nx\n",
 		    E },
 		{ TOP MIME "Content-Type: application/x-pkcs7-mime; smime-type=Signed-Data\n\nx\n",
@@ -378,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_text),
 		cmocka_unit_test(charset_that_is_a_lie),
+		cmocka_unit_test(markup_inside_a_word),
 		cmocka_unit_test(base64_text),
 		cmocka_unit_test(html_text),
 		cmocka_unit_test(quoted_text_stays),
