@@ -70,11 +70,11 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcountersign.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 unit: $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
-tools: $(BUILD)/forge $(BUILD)/open_release $(BUILD)/print_reasons $(BUILD)/moved.so
+tools: $(BUILD)/populate $(BUILD)/forge $(BUILD)/open_release $(BUILD)/print_reasons $(BUILD)/moved.so
 $(BUILD)/moved.so: tests/lib/moved.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE $(WARN) -O1 -shared -fPIC -o $@ $<
-$(BUILD)/print_states $(BUILD)/print_reasons $(BUILD)/forge $(BUILD)/open_release: $(BUILD)/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/libcountersign.a
+$(BUILD)/populate $(BUILD)/print_states $(BUILD)/print_reasons $(BUILD)/forge $(BUILD)/open_release: $(BUILD)/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/libcountersign.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/states.md: $(BUILD)/print_states
 	$< > $@

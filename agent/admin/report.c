@@ -35,6 +35,7 @@ static const char head[] =
     "th, td { text-align: left; font-weight: normal; padding: .25rem .5rem .25rem 0; border-top: 1px solid var(--line) }\n"
     "thead th { color: var(--soft) }\n"
     "td:last-child, th:last-child { text-align: right; padding-right: 0; font-variant-numeric: tabular-nums }\n"
+    "@media (max-width: 30rem) { body { padding: .75rem } section { padding: .75rem } }\n"
     "@media print { body { max-width: none } section { break-inside: avoid } }\n"
     "</style>\n";
 

@@ -58,7 +58,7 @@ struct span {
 static const struct span age_spans[] = { { "< 1 day", DAY }, { "1-3 days", 3 * DAY },
 	{ "3-7 days", 7 * DAY }, { "1-2 weeks", 14 * DAY }, { "2-4 weeks", 28 * DAY },
 	{ "longer", 0 }, { 0 } };
-static const struct span delay_spans[] = { { "< 1 hour", HOUR }, { "< 1 day", DAY },
+static const struct span delay_spans[] = { { "< 1 hour", HOUR }, { "1-24 hours", DAY },
 	{ "1-3 days", 3 * DAY }, { "3-7 days", 7 * DAY }, { "1-2 weeks", 14 * DAY },
 	{ "longer", 0 }, { 0 } };
 

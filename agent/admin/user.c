@@ -3,117 +3,8 @@
 #include <string.h>
 
 #include "command.h"
-#include "enroll/state.h"
 #include "text/address.h"
-
-/* An address without a keyset that has a token. */
-#define STATE_TOKEN "outstanding"
-
-static enum keyset_state state_of(
-    const struct authority *authority, const struct keyset_row *row, int64_t now)
-{
-	return keyset_state_of(row->confirmed, row->superseded, row->revoked, row->certified_until,
-	    authority->conf->policy.grace_seconds, now);
-}
-
-/* ---- user list ---- */
-
-struct listing {
-	const struct authority *authority;
-	const char *wanted; /* state, or NULL */
-	int64_t now;
-	struct table *table;
-	char **live; /* addresses with a live keyset, in order */
-	size_t live_count;
-};
-
-static void list_row(
-    struct listing *l, const char *address, const char *state, const struct keyset_row *row)
-{
-	if (l->wanted && !str_equal(l->wanted, state))
-		return;
-	table_row(l->table);
-	table_text(l->table, address);
-	table_text(l->table, row ? row->name : NULL);
-	table_text(l->table, state);
-	table_text(l->table, row ? row->fingerprint : NULL);
-	table_time(l->table, row ? row->certified_until : 0);
-}
-
-static void list_keyset(const struct keyset_row *row, void *context)
-{
-	struct listing *l = context;
-
-	if (!row->superseded && !row->revoked) {
-		l->live = mem_array(l->live, l->live_count + 1, sizeof *l->live);
-		l->live[l->live_count++] = str_dup(row->address);
-	}
-	list_row(l, row->address, keyset_state_name(state_of(l->authority, row, l->now)), row);
-}
-
-static int compare(const void *a, const void *b)
-{
-	const char *const *left = a, *const *right = b;
-
-	return strcmp(*left, *right);
-}
-
-static void list_invited(const struct token_row *row, void *context)
-{
-	struct listing *l = context;
-
-	if (!l->live_count ||
-	    !bsearch(&row->address, l->live, l->live_count, sizeof *l->live, compare))
-		list_row(l, row->address, STATE_TOKEN, NULL);
-}
-
-static enum err check_state(const char *wanted)
-{
-	struct buf known = BUF_INIT;
-	enum err e = ERR_OK;
-
-	if (!wanted || str_equal(wanted, STATE_TOKEN))
-		return ERR_OK;
-	for (int s = KEYSET_NONE + 1; s < KEYSET_STATES; s++) {
-		if (str_equal(wanted, keyset_state_name((enum keyset_state)s)))
-			goto out;
-		buf_addf(&known, "%s ", keyset_state_name((enum keyset_state)s));
-	}
-	e = err_fail(ERR_USAGE, "there is no state \"%s\"; the states are %s" STATE_TOKEN, wanted,
-	    buf_text(&known));
-out:
-	buf_free(&known);
-	return e;
-}
-
-enum err command_user_list(struct invocation *in)
-{
-	static const char *const keys[] = { "address", "keyset", "state", "fingerprint",
-		"certified_until", NULL };
-	static const char *const heads[] = { "ADDRESS", "KEYSET", "STATE", "FINGERPRINT",
-		"CERTIFIED UNTIL", NULL };
-	struct listing l = { .now = in->now };
-	const struct option options[] = { { "state", OPTION_TEXT, &l.wanted }, { 0 } };
-	struct authority *authority = NULL;
-	enum err e;
-
-	if ((e = options_read(in, options, 0, 0, "no argument")) || (e = check_state(l.wanted)) ||
-	    (e = command_open(in, AUTHORITY_STORE, &authority)))
-		return e;
-	l.authority = authority;
-	l.table = table_list(in->json, keys, heads);
-	if (!(e = keyset_each(authority->store, NULL, false, list_keyset, &l))) {
-		if (l.live_count)
-			qsort(l.live, l.live_count, sizeof *l.live, compare);
-		e = token_each(authority->store, NULL, true, in->now, list_invited, &l);
-	}
-	e = command_print(e, &l.table);
-	for (size_t i = 0; i < l.live_count; i++)
-		str_free(&l.live[i]);
-	free(l.live);
-	authority_close(&authority);
-	return e;
-}
+#include "user.h"
 
 /* ---- user show ---- */
 
@@ -151,7 +42,7 @@ static void page_renewal(const struct renewal_row *row, void *context)
 static void page_keyset(const struct keyset_row *row, void *context)
 {
 	struct page *p = context;
-	enum keyset_state state = state_of(p->authority, row, p->now);
+	enum keyset_state state = user_keyset_state(p->authority, row, p->now);
 
 	p->found[state] = true;
 	table_row(p->keysets);

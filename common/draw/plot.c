@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-#define WIDTH 360
+#define WIDTH 320
 #define HEIGHT 200
 #define LEFT 34   /* for the numbers of the axis */
 #define BOTTOM 22 /* for the labels */
 #define TOP 14
-#define LABEL_CHARS_PX 6 /* what a character of 11 pixels takes at most, about */
+#define LABEL_CHARS_PX 7 /* what a character of 11 pixels takes at most, about */
 #define ROW 22
-#define NAME_WIDTH 136
+#define NAME_WIDTH 122
 #define NUMBER_WIDTH 40
 
 void html_add(const char *text, struct buf *out)
@@ -96,7 +96,12 @@ static size_t label_every(const struct plot_bar *bars, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (strlen(bars[i].label) > longest)
 			longest = strlen(bars[i].label);
-	return ((longest + 1) * LABEL_CHARS_PX * count + WIDTH - LEFT - 1) / (WIDTH - LEFT);
+	return ((longest + 2) * LABEL_CHARS_PX * count + WIDTH - LEFT - 1) / (WIDTH - LEFT);
+}
+
+static bool has_room(double middle, const char *label)
+{
+	return middle + (double)strlen(label) * LABEL_CHARS_PX / 2 <= WIDTH;
 }
 
 void plot_add_columns(const char *title, const struct plot_bar *bars, size_t count, struct buf *out)
@@ -116,7 +121,7 @@ void plot_add_columns(const char *title, const struct plot_bar *bars, size_t cou
 		if (bars[i].value)
 			add_bar(x + wide * 0.1, HEIGHT - BOTTOM - high, wide * 0.8, high, &bars[i],
 			    out);
-		if (i % every == 0)
+		if (i % every == 0 && has_room(x + wide / 2, bars[i].label))
 			add_text(x + wide / 2, HEIGHT - 6, "middle", bars[i].label, out);
 	}
 	buf_add_text(out, "</svg>\n");
