@@ -10,7 +10,7 @@ WERROR   ?=
 BUILD_PACKAGES := gcc pkg-config libetpan-dev libgnutls28-dev libgpgme-dev libsqlite3-dev libsodium-dev \
     libseccomp-dev libconfuse-dev libidn2-dev libunistring-dev libjansson-dev libqrencode-dev
 RUN_PACKAGES   := gnupg gpg-agent gpgconf ca-certificates
-CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq sq-wot faketime procps mandoc git openssl strace
+CHECK_PACKAGES := clang libclang-rt-14-dev libcmocka-dev python3 sqlite3 sq sq-wot faketime procps mandoc git openssl strace tmux neomutt s-nail
 ROOT_PACKAGES  := iproute2 curl dirmngr
 LONG_PACKAGES  := chromium fonts-dejavu-core zbar-tools
 # Servers that the tests start; unpacked below build/fixtures, not installed.
