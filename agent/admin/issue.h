@@ -83,8 +83,5 @@ CHECKED enum err issue_check_letter(const struct authority *authority, const cha
 /* The token mail (P5.7), whole; `out` is secret; sets issue->apart. Runs gpg. */
 CHECKED enum err issue_write_mail(
     struct authority *authority, const struct invocation *in, struct issue *issue, struct buf *out);
-/* The printable sheet, appended; `out` is secret. */
-void issue_write_slip(
-    const struct authority *authority, const struct issue *issue, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* What carries a token to a person: the link, the token mail, the printed sheet. */
+/* What carries a token to a person: the link, the words of templates, the token mail. */
 #include <string.h>
 
 #include "base/when.h"
@@ -36,23 +36,6 @@ void issue_link(const struct authority *authority, const struct issue *issue, st
 	add_escaped(out, buf_text(&body));
 	buf_free(&body);
 	str_free(&local);
-}
-
-static void add_authority(const struct authority *authority, struct buf *out)
-{
-	char *fingerprint = authority_fingerprint_text(authority->fingerprint);
-
-	buf_addf(out, "%s\n%s\nKey %s\n", authority->name ? authority->name : "Security Authority",
-	    authority->address, fingerprint);
-	str_free(&fingerprint);
-}
-
-static void add_token(const struct issue *issue, struct buf *out)
-{
-	buf_addf(out, "    Token: %s\n", issue->text);
-	if (issue->row.keyset)
-		buf_addf(out, "    Keyset: %s\n", issue->row.keyset);
-	buf_add_text(out, "\n");
 }
 
 /* ---- the token mail ---- */
@@ -216,26 +199,3 @@ enum err issue_write_mail(
 }
 
 /* ---- the printed sheet ---- */
-
-void issue_write_slip(const struct authority *authority, const struct issue *issue, struct buf *out)
-{
-	char day[WHEN_TEXT_SIZE];
-
-	if (out->len)
-		buf_add_text(out, "\f");
-	buf_addf(out, "TOKEN FOR PROTECTED MAIL\n\nFor    %s%s%s%s\nUntil  %s, once\n\n",
-	    issue->row.name ? issue->row.name : "", issue->row.name ? " <" : "", issue->row.address,
-	    issue->row.name ? ">" : "", when_format_day(issue->row.expires, day));
-	add_token(issue, out);
-	buf_addf(out,
-	    "With the Countersign client: run\n\n"
-	    "    countersign request --authority %s\n\n"
-	    "and type the token. The authority's key comes from the Web Key Directory of\n"
-	    "its domain; if it is not found there, ask for the file authority-card.asc and\n"
-	    "add --authority-key authority-card.asc. Compare the fingerprint below.\n\n"
-	    "With any other mail program that knows OpenPGP: write a mail to %s,\n"
-	    "type the line with the token into it, and attach your public key.\n\n"
-	    "Keep this sheet to yourself, and destroy it once you are enrolled.\n\n",
-	    authority->address, authority->address);
-	add_authority(authority, out);
-}
