@@ -13,6 +13,7 @@ enroll() { # WHO NAME LEVEL
     token_for "$1@example.org" >"$T/$1/token"
     ok "$1 asks" as "$1" countersign request --token-file "$T/$1/token" --authority-key "$T/card.asc" --address "$1@example.org" \
         --name "$2" --keyset default --submit "maildir:$T/mail/inbox"
+    cat "$T"/mail/inbox/new/* >"$T/$1.request"
     ok "the agent answers $1" agent_once
     is "one reply went to $1" "$(count_to "$1@example.org" '^Subject: Reply')" 1
     printf 'secret of %s\n' "$1" >"$T/$1/password"
@@ -24,7 +25,8 @@ enroll() { # WHO NAME LEVEL
 }
 
 enroll alice 'Alice Example' medium
-request=$(cat "$T"/mail/inbox/.Done/cur/* 2>/dev/null)
+request=$(cat "$T/alice.request")
+is "a deposit went with it, so it is not kept (P5.7)" "$(store_sql 'SELECT count(*) FROM deposit') $(find "$T/mail/inbox" -type f -path '*/cur/*' | wc -l)" "1 0"
 like "the request is PGP/MIME" "$request" '^Content-Type: multipart/encrypted'
 unlike "neither name nor keyset stand outside the encryption (P2.1)" "$(sed '/BEGIN PGP/,$d' <<<"$request")" 'Alice Example|default'
 like "alice's keyset waits for its confirmation" "$(countersignctl user show alice@example.org)" 'unconfirmed'
