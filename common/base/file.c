@@ -62,11 +62,27 @@ enum err file_read(const char *path, size_t max_bytes, struct buf *out)
 	return err;
 }
 
+/* Pipes and terminals are as private as who made them. A file that its owner alone can open is ours, or we are root. */
+static enum err check_private(int fd, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_fail(ERR_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+	/* As systemd gives credentials: what its access list allows to the service shows as a right of the group. */
+	if (!S_ISREG(st.st_mode) ||
+	    (st.st_uid == 0 && st.st_gid == 0 && (st.st_mode & 07777) == 0440))
+		return ERR_OK;
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		return err_fail(ERR_CONFIG,
+		    "%s can be read by other users; give it to its owner alone (chmod 600)", path);
+	return ERR_OK;
+}
+
 enum err file_read_secret(const char *path, struct buf *out)
 {
 	struct buf all = BUF_SECRET;
 	struct bytes rest, line = { NULL, 0 };
-	struct stat st;
 	enum err err;
 	int fd;
 
@@ -74,14 +90,11 @@ enum err file_read_secret(const char *path, struct buf *out)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return err_fail(ERR_NOINPUT, "cannot read %s: %s", path, strerror(errno));
-	err = file_read_fd(fd, path, PASSPHRASE_FILE_BYTES_MAX, &all);
+	err = check_private(fd, path);
+	if (err == ERR_OK)
+		err = file_read_fd(fd, path, PASSPHRASE_FILE_BYTES_MAX, &all);
 	if (err != ERR_OK)
 		goto out;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO)) {
-		err = err_fail(ERR_CONFIG,
-		    "%s can be read by other users; give it to its owner alone (chmod 600)", path);
-		goto out;
-	}
 	rest = buf_bytes(&all);
 	if (!bytes_line(&rest, &line) || line.len == 0) {
 		err = err_fail(ERR_CONFIG, "the first line of %s is empty", path);

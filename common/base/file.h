@@ -11,7 +11,10 @@
 /* Appends the whole file to `out`; ERR_NOINPUT if it can't be read, ERR_DATA above max_bytes. "-" is standard input. */
 CHECKED enum err file_read(const char *path, size_t max_bytes, struct buf *out);
 CHECKED enum err file_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out);
-/* Reads a passphrase file: first line without its line end, into a secret buf; ERR_CONFIG for an empty one or one that others can read. */
+/*
+ * Reads a passphrase file: first line without its line end, into a secret buf; ERR_CONFIG for an empty one, or one that its
+ * group or others may touch.
+ */
 CHECKED enum err file_read_secret(const char *path, struct buf *out);
 /* Durable replace: write to a temporary name beside it, fsync, rename, fsync the directory. A device or a pipe is written to. */
 CHECKED enum err file_write(const char *path, mode_t mode, struct bytes content);

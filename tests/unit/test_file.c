@@ -133,11 +133,14 @@ static void passphrase_files(void **state)
 		const char *passphrase;
 	} cases[] = {
 		{ "open sesame\n", 0600, ERR_OK, "open sesame" },
-		{ "no line end", 0640, ERR_OK, "no line end" },
+		{ "no line end", 0600, ERR_OK, "no line end" },
 		{ "first\r\nsecond\n", 0400, ERR_OK, "first" },
 		{ "", 0600, ERR_CONFIG, "" },
 		{ "\nsecond\n", 0600, ERR_CONFIG, "" },
 		{ "x\n", 0604, ERR_CONFIG, "" },
+		{ "x\n", 0601, ERR_CONFIG, "" },
+		{ "x\n", 0640, ERR_CONFIG, "" },
+		{ "x\n", 0620, ERR_CONFIG, "" },
 	};
 	char *path = path_join(dir, "passphrase");
 
@@ -153,6 +156,32 @@ static void passphrase_files(void **state)
 		buf_free(&out);
 	}
 	assert_int_equal(unlink(path), 0);
+	str_free(&path);
+}
+
+/* Of what others may read nothing is read, so that its length does not matter. */
+static void passphrase_files_of_others(void **state)
+{
+	char *path = path_join(dir, "foreign"), *long_text = str_printf("%*s", 70000, "x");
+	struct buf out = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(file_write(path, 0640, bytes_of_text(long_text)), ERR_OK);
+	assert_int_equal(file_read_secret(path, &out), ERR_CONFIG);
+	assert_non_null(strstr(err_text(), "chmod 600"));
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(file_read_secret(path, &out), ERR_DATA);
+	/* Only root can make a credential as systemd does; everybody else's is one that its group may read. */
+	assert_int_equal(file_write(path, 0440, bytes_of_text("x")), ERR_OK);
+	assert_int_equal(
+	    file_read_secret(path, &out), geteuid() == 0 && getegid() == 0 ? ERR_OK : ERR_CONFIG);
+	buf_free(&out);
+	if (geteuid() == 0)
+		assert_int_equal(chown(path, 0, 12345), 0);
+	assert_int_equal(file_read_secret(path, &out), ERR_CONFIG);
+	assert_int_equal(unlink(path), 0);
+	buf_free(&out);
+	str_free(&long_text);
 	str_free(&path);
 }
 
@@ -262,6 +291,7 @@ int main(void)
 		cmocka_unit_test(creating_never_overwrites),
 		cmocka_unit_test(limits_of_reading),
 		cmocka_unit_test(passphrase_files),
+		cmocka_unit_test(passphrase_files_of_others),
 		cmocka_unit_test(trees),
 		cmocka_unit_test(locks),
 		cmocka_unit_test(memory_files),
