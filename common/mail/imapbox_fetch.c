@@ -5,6 +5,7 @@
  * A mail over which the connection breaks, or of which more comes than was asked for, must not hold up the
  * others: the connection is made again, the range is given up for one at a time, and the mail itself fails.
  */
+#include <inttypes.h>
 #include <strings.h>
 
 #include "mail/imapbox_internal.h"
@@ -189,6 +190,15 @@ static enum err read_sizes(struct imapbox *box)
 	return err;
 }
 
+static enum err ask_bodies(struct imapbox *box, const char *set, size_t bytes)
+{
+	enum err err = imapbox_send(
+	    box, bytes, "UID FETCH %s (UID RFC822.SIZE BODY.PEEK[]<0.%zu>)", set, box->ahead_most);
+
+	box->literal_most = box->ahead_most;
+	return err ? err : imapbox_finish(box, keep_body, NULL);
+}
+
 /*
  * A size that a server tells may be somewhat wrong, so double is allowed for; a part (RFC 3501 6.4.5) never is
  * larger than asked for.
@@ -201,11 +211,7 @@ static enum err read_bodies(struct imapbox *box)
 	add_set(box, &set);
 	for (size_t i = 0; i < box->ahead_count; i++)
 		bytes += 2 * asked_for(box, &box->ahead[i]) + LINE_BYTES;
-	enum err err = imapbox_send(box, bytes, "UID FETCH %s (UID RFC822.SIZE BODY.PEEK[]<0.%zu>)",
-	    buf_text(&set), box->ahead_most);
-	box->literal_most = box->ahead_most;
-	if (!err)
-		err = imapbox_finish(box, keep_body, NULL);
+	enum err err = ask_bodies(box, buf_text(&set), bytes);
 	buf_free(&set);
 	return err;
 }
@@ -272,10 +278,9 @@ static enum err missing(struct imapbox *box, uint32_t uid, enum err answered)
 	return err_fail(ERR_NOINPUT, "the mail is gone");
 }
 
-static enum err read_alone(struct imapbox *box)
+/* What became of a command for one mail; where the connection broke over it the mail fails, and the connection is made again. */
+static enum err repaired(struct imapbox *box, enum err err)
 {
-	enum err err = read_bodies(box);
-
 	if (err != ERR_UNAVAILABLE)
 		return err;
 	err = repair(box);
@@ -297,7 +302,49 @@ static enum err read_mail(struct imapbox *box, uint32_t uid)
 			return err;
 		plan(box, uid);
 	}
-	return read_alone(box);
+	return repaired(box, read_bodies(box));
+}
+
+/* ---- less than the mail ---- */
+
+static bool is_short(const struct imapbox *box, const struct imapbox_ahead *mail)
+{
+	if (!mail->read)
+		return false;
+	return mail->sized ? mail->body.len < asked_for(box, mail) : mail->body.len == 0;
+}
+
+static enum err say_short(const struct imapbox *box, size_t got, size_t size)
+{
+	return err_fail(
+	    ERR_IO, "%s gave only %zu bytes of a mail of %zu", box->server->name, got, size);
+}
+
+/*
+ * A server that fails may give less than the mail, or nothing (NIL, {0}), and that must not pass for it. Some only count otherwise than
+ * they send; those send the same a second time.
+ */
+static enum err read_again(struct imapbox *box, struct imapbox_ahead *mail)
+{
+	struct buf first = mail->body;
+	uint32_t uid = mail->uid;
+	char *set = str_printf("%" PRIu32, uid);
+
+	mail->body = (struct buf)BUF_SECRET;
+	mail->read = false;
+	enum err err =
+	    first.len == 0
+		? say_short(box, 0, mail->size)
+		: repaired(box, ask_bodies(box, set, ANSWERS_BYTES + 2 * asked_for(box, mail)));
+	mail = find(box, uid);
+	if (!err && mail && is_short(box, mail) &&
+	    !bytes_equal(buf_bytes(&first), buf_bytes(&mail->body))) {
+		err = say_short(box, mail->body.len, mail->size);
+		imapbox_ahead_drop(box, uid);
+	}
+	str_free(&set);
+	buf_free(&first);
+	return err;
 }
 
 enum err imapbox_fetch(
@@ -309,6 +356,10 @@ enum err imapbox_fetch(
 	if (!mail || !mail->read || box->ahead_most != max_bytes) {
 		box->ahead_most = max_bytes;
 		err = read_mail(box, uid);
+		mail = find(box, uid);
+	}
+	if ((!err || err == ERR_TEMPORARY) && mail && is_short(box, mail)) {
+		err = read_again(box, mail);
 		mail = find(box, uid);
 	}
 	if (err && err != ERR_TEMPORARY)

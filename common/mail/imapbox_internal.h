@@ -38,10 +38,12 @@ struct imapbox {
 
 	/* the wire */
 	unsigned tag;
-	size_t literal_most;           /* a longer one is refused before it is read */
-	struct buf reply;              /* the answer read last, with its literals */
-	struct buf capabilities;       /* " IMAP4REV1 IDLE ", upper-case */
-	char code[IMAPBOX_CODE_BYTES]; /* of the last tagged answer: "OVERQUOTA", or "" */
+	size_t literal_most;     /* a longer one is refused before it is read */
+	struct buf reply;        /* the answer read last, with its literals */
+	struct buf capabilities; /* " IMAP4REV1 IDLE ", upper-case */
+	char
+	    code[IMAPBOX_CODE_BYTES]; /* of the last tagged answer, or of BYE: "OVERQUOTA", or "" */
+	bool ended;                   /* by the server: BYE, or it closed */
 
 	/* the folder */
 	uint32_t validity;

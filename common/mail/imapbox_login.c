@@ -85,13 +85,20 @@ static bool is_trouble(const char *code)
 	return false;
 }
 
-static enum err refused(struct imapbox *box)
+static enum err refused(struct imapbox *box, const char *mechanism)
 {
 	if (is_trouble(box->code))
 		return imapbox_lose(
 		    box, err_prefix(ERR_UNAVAILABLE, "the server can't log anybody in now"));
-	return imapbox_lose(
-	    box, err_prefix(ERR_DENIED, "the login of %s was refused", box->server->url.user));
+	return imapbox_lose(box, server_refused(box->server, mechanism, "was refused"));
+}
+
+/* Some say nothing else to a wrong password than this: to try again soon would lock the account. */
+static enum err cut_short(const struct imapbox *box, const char *user, const char *mechanism)
+{
+	if (is_trouble(box->code))
+		return ERR_UNAVAILABLE;
+	return err_prefix(ERR_DENIED, "the login of %s by %s was cut short", user, mechanism);
 }
 
 static enum err login_by_command(struct imapbox *box, const struct buf *secret)
@@ -153,7 +160,10 @@ static enum err answer_challenge(
 		    ERR_PROTOCOL, "%s sent a challenge that can't be read", box->server->name);
 	else
 		err = sasl_answer(argument, buf_bytes(&challenge), &answer);
-	err = err ? imapbox_lose(box, ERR_UNAVAILABLE) : put_answer(box, &answer);
+	if (err)
+		err = imapbox_lose(box, err == ERR_DENIED ? ERR_DENIED : ERR_UNAVAILABLE);
+	else
+		err = put_answer(box, &answer);
 	buf_free(&challenge);
 	buf_free(&answer);
 	return err;
@@ -172,6 +182,23 @@ static enum err login_by_sasl(struct imapbox *box, const char *mechanism, const 
 	return err;
 }
 
+static enum err log_in_by(struct imapbox *box, const char *mechanism, const struct buf *secret)
+{
+	char *user = str_dup(box->server->url.user); /* the connection may end */
+	bool by_command = str_equal(mechanism, "LOGIN") && !imapbox_can(box, "LOGINDISABLED");
+
+	box->ended = false;
+	box->code[0] = '\0';
+	enum err err =
+	    by_command ? login_by_command(box, secret) : login_by_sasl(box, mechanism, secret);
+	if (err == ERR_TEMPORARY)
+		err = refused(box, mechanism);
+	else if (err == ERR_UNAVAILABLE && box->ended)
+		err = cut_short(box, user, mechanism);
+	str_free(&user);
+	return err;
+}
+
 static enum err log_in(struct imapbox *box)
 {
 	struct buf words = BUF_INIT, secret = BUF_SECRET;
@@ -184,12 +211,8 @@ static enum err log_in(struct imapbox *box)
 	offered(box, &words);
 	mechanism = server_mechanism(box->server, buf_text(&words));
 	err = mechanism ? server_secret(box->server, &secret) : imapbox_lose(box, ERR_UNAVAILABLE);
-	if (!err && str_equal(mechanism, "LOGIN") && !imapbox_can(box, "LOGINDISABLED"))
-		err = login_by_command(box, &secret);
-	else if (!err)
-		err = login_by_sasl(box, mechanism, &secret);
-	if (err == ERR_TEMPORARY)
-		err = refused(box);
+	if (!err)
+		err = log_in_by(box, mechanism, &secret);
 	buf_free(&secret);
 	buf_free(&words);
 	return err;
@@ -228,6 +251,7 @@ static enum err select_folder(struct imapbox *box)
 /* Folders may have been removed, and mails been numbered anew, while we were away. */
 static void forget_all(struct imapbox *box)
 {
+	box->validity = 0;
 	box->uid_count = 0;
 	box->searched = 0;
 	box->unsearched = true;

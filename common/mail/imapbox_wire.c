@@ -55,6 +55,7 @@ enum err imapbox_connected(const struct imapbox *box)
 
 static enum err broken(struct imapbox *box)
 {
+	box->ended = server_has_closed(box->server);
 	return imapbox_lose(box, server_fault(box->server));
 }
 
@@ -206,14 +207,50 @@ static void learn_capabilities(struct imapbox *box, struct bytes words)
 	buf_add_byte(&box->capabilities, ' ');
 }
 
-static void learn_code(struct imapbox *box, struct bytes rest)
+/* RFC 3501 2.3.1.1: it is another folder now, and our numbers are of nothing. */
+static enum err learn_validity(struct imapbox *box, uint32_t validity)
+{
+	if (box->validity && validity != box->validity)
+		return imapbox_lose(
+		    box, err_fail(ERR_UNAVAILABLE, "%s replaced the folder by another",
+			     box->server->name));
+	box->validity = validity;
+	return ERR_OK;
+}
+
+static enum err learn_code(struct imapbox *box, struct bytes rest)
 {
 	struct bytes code = take_code(&rest), name = take_word(&code);
 
 	if (imapbox_is(name, "CAPABILITY"))
 		learn_capabilities(box, code);
 	else if (imapbox_is(name, "UIDVALIDITY"))
-		box->validity = imapbox_number(code);
+		return learn_validity(box, imapbox_number(code));
+	return ERR_OK;
+}
+
+/* The name of the code, in capitals; "" where there is none. */
+static void keep_code(struct imapbox *box, struct bytes rest)
+{
+	struct bytes code = take_code(&rest), name = take_word(&code);
+
+	box->code[0] = '\0';
+	for (size_t i = 0; i < name.len && i + 1 < sizeof box->code; i++) {
+		box->code[i] = (char)toupper(name.data[i]);
+		box->code[i + 1] = '\0';
+	}
+}
+
+static enum err said_bye(struct imapbox *box, struct bytes rest)
+{
+	char *words = words_of(rest);
+	enum err err =
+	    err_fail(ERR_UNAVAILABLE, "%s ended the session: %s", box->server->name, words);
+
+	keep_code(box, rest);
+	box->ended = true;
+	str_free(&words);
+	return imapbox_lose(box, err);
 }
 
 static enum err learn(struct imapbox *box, const struct imapbox_answer *answer)
@@ -226,13 +263,9 @@ static enum err learn(struct imapbox *box, const struct imapbox_answer *answer)
 	} else if (imapbox_is(answer->word, "CAPABILITY")) {
 		learn_capabilities(box, answer->rest);
 	} else if (imapbox_is(answer->word, "OK")) {
-		learn_code(box, answer->rest);
+		return learn_code(box, answer->rest);
 	} else if (imapbox_is(answer->word, "BYE")) {
-		char *words = words_of(answer->rest);
-		enum err err =
-		    err_fail(ERR_UNAVAILABLE, "%s ended the session: %s", box->server->name, words);
-		str_free(&words);
-		return imapbox_lose(box, err);
+		return said_bye(box, answer->rest);
 	}
 	return ERR_OK;
 }
@@ -308,19 +341,11 @@ static bool has_our_tag(const struct imapbox *box)
 
 enum err imapbox_conclude(struct imapbox *box, const struct imapbox_answer *answer)
 {
-	struct bytes rest = answer->rest, code = take_code(&rest), name = take_word(&code);
-
 	if (!has_our_tag(box))
 		return odd(box);
-	box->code[0] = '\0';
-	for (size_t i = 0; i < name.len && i + 1 < sizeof box->code; i++) {
-		box->code[i] = (char)toupper(name.data[i]);
-		box->code[i + 1] = '\0';
-	}
-	if (imapbox_is(answer->word, "OK")) {
-		learn_code(box, answer->rest);
-		return ERR_OK;
-	}
+	keep_code(box, answer->rest);
+	if (imapbox_is(answer->word, "OK"))
+		return learn_code(box, answer->rest);
 	if (!imapbox_is(answer->word, "NO") && !imapbox_is(answer->word, "BAD"))
 		return odd(box);
 	char *words = words_of(answer->rest);

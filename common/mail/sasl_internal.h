@@ -21,7 +21,8 @@ bool sasl_begins(const struct sasl *sasl);
 /*
  * Appends our answer to the server's challenge to `answer` (a secret), both without base64. The first
  * challenge of a mechanism in which we begin is empty. ERR_PROTOCOL when the server does not keep to the
- * mechanism, or can't prove that it knows the password: hang up.
+ * mechanism, or can't prove that it knows the password; ERR_DENIED when it says in its challenge that it refuses
+ * the credentials (RFC 5802 7): hang up.
  */
 CHECKED enum err sasl_answer(struct sasl *sasl, struct bytes challenge, struct buf *answer);
 /* After the server's consent: ERR_PROTOCOL when it still owes a proof (RFC 5802 3). */

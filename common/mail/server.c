@@ -84,7 +84,8 @@ enum err link_wait(struct server *server, short events)
 
 static void say_lost(struct server *server, int fault)
 {
-	if (fault == EPIPE || fault == ECONNRESET)
+	server->link->closed = fault == EPIPE || fault == ECONNRESET;
+	if (server->link->closed)
 		(void)link_break(server, "closed the connection");
 	else
 		(void)link_break(server, "is lost: %s", strerror(fault));
@@ -414,6 +415,11 @@ void server_begin(struct server *server, unsigned seconds, size_t bytes)
 int server_fd(const struct server *server)
 {
 	return server->link->fd;
+}
+
+bool server_has_closed(const struct server *server)
+{
+	return server->link->closed;
 }
 
 /* A poll may also tell of half a TLS record, or of one that brings no data. */

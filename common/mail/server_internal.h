@@ -41,6 +41,8 @@ void server_close(struct server **server);
 void server_begin(struct server *server, unsigned seconds, size_t bytes);
 /* What broke the connection last, as a sentence: "HOST:PORT closed the connection", "… did not answer within 60 s", "… sent more than …". */
 CHECKED enum err server_fault(const struct server *server);
+/* Whether that was the other side's will: it closed, or reset. */
+bool server_has_closed(const struct server *server);
 int server_fd(const struct server *server);
 /* Reads what has come, without waiting for more: whether the stream now has something. */
 CHECKED enum err server_peek(struct server *server, bool *some_out);
@@ -52,6 +54,8 @@ bool server_has_buffered(const struct server *server);
  * password SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, LOGIN. NULL with err_fail when none fits. No second one is tried after a refusal: that locks accounts.
  */
 const char *server_mechanism(const struct server *server, const char *offered);
+/* After a login by it that came to nothing: puts "the login of USER by MECHANISM WHAT", with a hint where another mechanism may help, before what err_text() says. */
+enum err server_refused(const struct server *server, const char *mechanism, const char *what);
 /* The password, or the token as the command prints it; one line, secret. ERR_CONFIG when it can't be had, with the reason. */
 CHECKED enum err server_secret(const struct server *server, struct buf *out);
 /* RFC 7628 3.1 for OAUTHBEARER, or the form of XOAUTH2: the initial response, not yet in base64; secret. */

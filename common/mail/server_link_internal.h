@@ -17,6 +17,7 @@ struct server_link {
 	size_t bytes_left, bytes_most;
 	bool peeking; /* nobody wants to wait */
 	char *fault;  /* what broke it; NULL while all is well */
+	bool closed;  /* by the other side */
 };
 
 /* Keeps the first fault, and gives ERR_UNAVAILABLE with it. */

@@ -51,6 +51,15 @@ const char *server_mechanism(const struct server *server, const char *offered)
 	return NULL;
 }
 
+/* A server may offer SCRAM to all, and have what it takes only of those who have set their password since. */
+enum err server_refused(const struct server *server, const char *mechanism, const char *what)
+{
+	bool another = str_equal(server->conf->sasl, "auto") && str_starts(mechanism, "SCRAM-");
+
+	return err_prefix(ERR_DENIED, "the login of %s by %s %s%s", server->url.user, mechanism,
+	    what, another ? " (if the password is right, try sasl = plain)" : "");
+}
+
 static enum err command_failed(int status, const struct buf *errors)
 {
 	struct bytes rest = buf_bytes(errors), line = { 0 };

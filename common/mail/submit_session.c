@@ -270,15 +270,19 @@ static enum err continue_login(struct session *session, struct sasl *sasl)
 	return err;
 }
 
-/* RFC 4954 6: 4xx is the server's own trouble, 5xx means the credentials. */
-static enum submit_result judge_login(const struct session *session, const struct sasl *sasl)
+/*
+ * RFC 4954 6: 4xx is the server's own trouble, 5xx means the credentials. Some say nothing to a wrong password but that they end the session: to try
+ * again soon would lock the account.
+ */
+static enum submit_result judge_login(
+    const struct session *session, const struct sasl *sasl, const char *mechanism)
 {
 	if (session->code == 235)
 		return sasl_proved(sasl) == ERR_OK ? SUBMIT_SENT : SUBMIT_NO_SERVER;
 	say_reply(session);
-	if (session->code / 100 != 5)
+	if (session->code / 100 != 5 && !ended)
 		return SUBMIT_NO_SERVER;
-	(void)err_prefix(ERR_DENIED, "the login was refused");
+	(void)server_refused(session->server, mechanism, ended ? "was cut short" : "was refused");
 	return SUBMIT_DENIED;
 }
 
@@ -287,6 +291,9 @@ static enum submit_result log_in(struct session *session)
 	struct buf secret = BUF_SECRET;
 	struct sasl *sasl = NULL;
 	enum submit_result result = SUBMIT_NO_SERVER;
+	bool ended =
+	    session->code == 421 || (session->code == 0 && server_has_closed(session->server));
+
 	const char *mechanism = server_mechanism(session->server, buf_text(&session->mechanisms));
 	enum err err = mechanism ? server_secret(session->server, &secret) : ERR_UNAVAILABLE;
 
@@ -297,7 +304,9 @@ static enum submit_result log_in(struct session *session)
 	while (!err && session->code == 334)
 		err = continue_login(session, sasl);
 	if (!err)
-		result = judge_login(session, sasl);
+		result = judge_login(session, sasl, mechanism);
+	else if (err == ERR_DENIED)
+		result = SUBMIT_DENIED;
 out:
 	sasl_free(&sasl);
 	buf_free(&secret);

@@ -156,7 +156,23 @@ static void opening(void **state)
 		{ "> * OK\n" CAPABILITIES(
 		      "") "< LOGIN \"sa\" \"se\\\"cret\"\n> $ NO [UNAVAILABLE] later\n.\n",
 		    ERR_UNAVAILABLE, "later" },
+		/* a wrong password, as some tell it */
 		{ "> * OK\n" CAPABILITIES("") "< LOGIN \"sa\" \"se\\\"cret\"\n> * BYE no\n.\n",
+		    ERR_DENIED, "the login of sa by LOGIN was cut short: 127.0.0.1" },
+		{ "> * OK\n" CAPABILITIES("") "< LOGIN \"sa\" \"se\\\"cret\"\n", ERR_DENIED,
+		    "was cut short" },
+		{ "> * OK\n" CAPABILITIES(
+		      "AUTH=PLAIN SASL-IR") "< AUTHENTICATE PLAIN AHNhAHNlImNyZXQ=\n",
+		    ERR_DENIED, "the login of sa by PLAIN was cut short" },
+		{ "> * OK\n" CAPABILITIES(
+		      "") "< LOGIN \"sa\" \"se\\\"cret\"\n> * BYE [UNAVAILABLE] no\n.\n",
+		    ERR_UNAVAILABLE, "ended the session: [UNAVAILABLE] no" },
+		{ "> * OK\n" CAPABILITIES("") "< LOGIN \"sa\" \"se\\\"cret\"\n> what\n.\n",
+		    ERR_UNAVAILABLE, "not IMAP" },
+		/* neither before nor behind it */
+		{ "> * OK\n< CAPABILITY\n> * BYE no\n.\n", ERR_UNAVAILABLE,
+		    "ended the session: no" },
+		{ "> * OK\n" CAPABILITIES("") LOGIN "< CAPABILITY\n> * BYE no\n.\n",
 		    ERR_UNAVAILABLE, "ended the session: no" },
 		/* "sa", "se"cret" in base64 */
 		{ "> * OK\n" CAPABILITIES(
@@ -209,6 +225,20 @@ static void opening(void **state)
 			fail_msg("case %zu left its script", i);
 		str_free(&p->url);
 	}
+}
+
+/* Another UIDVALIDITY than SELECT said. */
+static void numbered_anew(void **state)
+{
+	struct place *p = *state;
+	char **ids = NULL;
+	size_t count = 0;
+
+	begin(p, OPEN("", "1") "< UID SEARCH UID 1:* UNDELETED\n> * OK [UIDVALIDITY 77] v\n"
+			       "> * OK [UIDVALIDITY 78] v\n> * SEARCH 4\n> $ OK\n.\n");
+	assert_int_equal(mailbox_list(p->box, &ids, &count), ERR_UNAVAILABLE);
+	assert_non_null(strstr(err_text(), "replaced the folder by another"));
+	end(p);
 }
 
 /* Before TLS nobody is told anything. */
@@ -407,14 +437,14 @@ static void reading_ahead(void **state)
 				"> * 4 FETCH (UID 5 RFC822.SIZE 2)\n> * 5 FETCH (UID 8 RFC822.SIZE 9000000)\n"
 				"> * 6 FETCH (UID 9 RFC822.SIZE 2)\n> $ OK done\n" BODIES("1:2,5",
 				    "4000000") "> * 1 FETCH (UID 1 RFC822.SIZE 2 BODY[]<0> {2}\n^ m1\n> )\n"
-					       "> * 2 FETCH (UID 2 RFC822.SIZE 9000000 BODY[]<0> {2}\n^ m2\n> )\n"
+					       "> * 2 FETCH (UID 2 RFC822.SIZE 2 BODY[]<0> {2}\n^ m2\n> )\n"
 					       "> * 4 FETCH (UID 5 RFC822.SIZE 2 BODY[]<0> {2}\n^ m5\n> )\n> $ OK done\n" BODIES(
 						   "3",
 						   "4000000") "> $ OK\n"
 							      "< UID FETCH 8:9 (UID RFC822.SIZE)\n"
 							      "> * 5 FETCH (UID 8 RFC822.SIZE 9000000)\n> * 6 FETCH (UID 9 RFC822.SIZE 2)\n> $ OK done\n" BODIES(
 								  "8:9",
-								  "4000000") "> * 5 FETCH (UID 8 BODY[]<0> {2}\n^ m8\n> )\n> * 6 FETCH (UID 9 BODY[]<0> {2}\n^ m9\n> )\n> $ OK\n"
+								  "4000000") "> * 5 FETCH (UID 8 RFC822.SIZE 2 BODY[]<0> {2}\n^ m8\n> )\n> * 6 FETCH (UID 9 BODY[]<0> {2}\n^ m9\n> )\n> $ OK\n"
 									     "< UID STORE 9 +FLAGS.SILENT (\\Deleted)\n> $ OK\n< UID EXPUNGE 9\n> * 6 EXPUNGE\n> $ OK\n" BODIES(
 										 "9",
 										 "4000000") "> $ OK\n" LOGOUT);
@@ -427,6 +457,47 @@ static void reading_ahead(void **state)
 	assert_fetch(p, "77-9", 4000000, ERR_NOINPUT, "gone", 0);
 	assert_waiting(p, "77-1 77-2 77-5 77-8");
 	end(p);
+}
+
+#define SHORT(text) "> * 1 FETCH (UID 4 RFC822.SIZE 5000 BODY[]<0> {2}\n^ " text "\n> )\n> $ OK\n"
+
+/* Less than a mail must not pass for it, or it would be settled unread. */
+static void less_than_the_mail(void **state)
+{
+	static const struct {
+		const char *script;
+		enum err expect;
+		const char *text;
+		size_t size;
+	} cases[] = {
+		{ "> * 1 FETCH (UID 4 RFC822.SIZE 5000 BODY[]<0> NIL)\n> $ OK\n", ERR_IO,
+		    "gave only 0 bytes of a mail of 5000", 0 },
+		{ "> * 1 FETCH (UID 4 RFC822.SIZE 5000 BODY[]<0> \"\")\n> $ OK\n", ERR_IO,
+		    "gave only 0 bytes", 0 },
+		{ "> * 1 FETCH (UID 4 RFC822.SIZE 5 BODY[]<0> {0}\n> )\n> $ OK\n", ERR_IO,
+		    "gave only 0 bytes", 0 },
+		{ "> * 1 FETCH (UID 4 BODY[]<0> NIL)\n> $ OK\n", ERR_IO, "gave only 0 bytes", 0 },
+		/* one that counts otherwise */
+		{ SHORT("ab") BODIES("4", "10") SHORT("ab"), ERR_OK, "ab", 2 },
+		{ SHORT("ab") BODIES("4", "10") SHORT("ax"), ERR_IO, "gave only 2 bytes", 0 },
+		{ SHORT("ab") BODIES("4", "10") "> * 1 FETCH (UID 4 RFC822.SIZE 3 BODY[]<0> {3}\n"
+						"^ abc\n> )\n> $ OK\n",
+		    ERR_OK, "abc", 3 },
+		{ SHORT("ab") BODIES("4", "10") "> $ NO not now\n", ERR_IO, "not now", 0 },
+		{ SHORT("ab") BODIES("4", "10") "-\n" OPEN("", "1"), ERR_IO,
+		    "closed the connection", 0 },
+	};
+	struct place *p = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char *script =
+		    str_printf("%s%s%s", OPEN("", "1") BODIES("4", "10"), cases[i].script, LOGOUT);
+		begin(p, script);
+		print_message("# answer %zu\n", i);
+		assert_fetch(p, "77-4", 10, cases[i].expect, cases[i].text, cases[i].size);
+		end(p);
+		str_free(&script);
+	}
 }
 
 /* A range that the server will not give is tried mail by mail. */
@@ -764,14 +835,15 @@ static void folder_replaced(void **state)
 int main(void)
 {
 #define IN_PLACE(f) cmocka_unit_test_setup_teardown(f, place_make, place_remove)
-	const struct CMUnitTest tests[] = { IN_PLACE(opening), IN_PLACE(starttls_missing),
-		cmocka_unit_test(folder_names), IN_PLACE(wrong_folder), IN_PLACE(another_folder),
-		IN_PLACE(listing), IN_PLACE(search_refused), IN_PLACE(one_mail),
-		IN_PLACE(odd_answers), IN_PLACE(strange_ids), IN_PLACE(reading_ahead),
-		IN_PLACE(range_refused), IN_PLACE(moving), IN_PLACE(checking), IN_PLACE(waiting),
-		IN_PLACE(news_meanwhile), IN_PLACE(others_remove), IN_PLACE(idle_refused),
-		IN_PLACE(without_idle), IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle),
-		IN_PLACE(huge_literal), IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
+	const struct CMUnitTest tests[] = { IN_PLACE(opening), IN_PLACE(numbered_anew),
+		IN_PLACE(starttls_missing), cmocka_unit_test(folder_names), IN_PLACE(wrong_folder),
+		IN_PLACE(another_folder), IN_PLACE(listing), IN_PLACE(search_refused),
+		IN_PLACE(one_mail), IN_PLACE(odd_answers), IN_PLACE(less_than_the_mail),
+		IN_PLACE(strange_ids), IN_PLACE(reading_ahead), IN_PLACE(range_refused),
+		IN_PLACE(moving), IN_PLACE(checking), IN_PLACE(waiting), IN_PLACE(news_meanwhile),
+		IN_PLACE(others_remove), IN_PLACE(idle_refused), IN_PLACE(without_idle),
+		IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle), IN_PLACE(huge_literal),
+		IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

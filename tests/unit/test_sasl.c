@@ -127,14 +127,60 @@ static void scram(void **state)
 
 static void scram_names(void **state)
 {
-	struct sasl *sasl = begin("a=b,c", "SCRAM-SHA-256", "x");
-	struct buf answer = BUF_SECRET;
+	static const struct {
+		const char *user, *first;
+	} cases[] = {
+		{ "a=b,c", "n,,n=a=3Db=2Cc,r=" },
+		{ "mu\xcc\x88ller", "n,,n=m\xc3\xbcller,r=" }, /* as one character */
+		{ "a\xc2\xa0"
+		  "b",
+		    "n,,n=a b,r=" },
+		{ "a\x01", "n,,n=a\x01,r=" }, /* can't be prepared */
+	};
 
 	(void)state;
-	assert_int_equal(sasl_answer(sasl, bytes_of(NULL, 0), &answer), ERR_OK);
-	assert_memory_equal(buf_text(&answer), "n,,n=a=3Db=2Cc,r=", 17);
-	buf_free(&answer);
-	sasl_free(&sasl);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sasl *sasl = begin(cases[i].user, "SCRAM-SHA-256", "x");
+		struct buf answer = BUF_SECRET;
+		assert_int_equal(sasl_answer(sasl, bytes_of(NULL, 0), &answer), ERR_OK);
+		assert_memory_equal(buf_text(&answer), cases[i].first, strlen(cases[i].first));
+		buf_free(&answer);
+		sasl_free(&sasl);
+	}
+}
+
+/* What the server says of it in its challenges (RFC 5802 7). */
+static void scram_errors(void **state)
+{
+	static const struct {
+		const char *says;
+		enum err expect;
+		const char *text;
+	} cases[] = {
+		{ "e=invalid-proof", ERR_DENIED,
+		    "h:993: the login of user by SCRAM-SHA-256 was refused: invalid-proof" },
+		{ "e=unknown-user,x=y", ERR_DENIED, "was refused: unknown-user" },
+		{ "e=no-resources", ERR_PROTOCOL, "was refused: no-resources" },
+		{ "e=\033[1m", ERR_DENIED, "was refused:  [1m" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (int behind_proof = 0; behind_proof < 2; behind_proof++) {
+			struct sasl *sasl = begin("user", "SCRAM-SHA-256", "pencil");
+			struct buf answer = BUF_SECRET;
+			draw(sasl, vectors[1].nonce);
+			if (behind_proof)
+				assert_answer(sasl, vectors[1].challenge, vectors[1].answer,
+				    strlen(vectors[1].answer));
+			assert_int_equal(sasl_answer(sasl, bytes_of_text(cases[i].says), &answer),
+			    cases[i].expect);
+			if (!strstr(err_text(), cases[i].text))
+				fail_msg("%s", err_text());
+			assert_int_equal(answer.len, 0);
+			buf_free(&answer);
+			sasl_free(&sasl);
+		}
 }
 
 static void scram_liars(void **state)
@@ -142,10 +188,10 @@ static void scram_liars(void **state)
 	static const char *const challenges[] = { "", "r=", "r=other,s=QSXC,i=4096",
 		"r=nonce,s=QSXC,i=4096", /* nothing of the server's own */
 		"r=nonceX,s=,i=4096", "r=nonceX,s=!,i=4096", "r=nonceX,s=QSXC,i=1",
-		"r=nonceX,s=QSXC,i=4000000000", "r=nonceX,s=QSXC,i=-4096", "r=nonceX,s=QSXC",
-		"m=more,r=nonceX,s=QSXC,i=4096", "e=unknown-user" };
-	static const char *const proofs[] = { "", "v=", "e=invalid-proof",
-		"v=AAAATRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=6rriTRBi23WpRR/wtup+" };
+		"r=nonceX,s=QSXC,i=4095", "r=nonceX,s=QSXC,i=4000000000", "r=nonceX,s=QSXC,i=-4096",
+		"r=nonceX,s=QSXC", "m=more,r=nonceX,s=QSXC,i=4096" };
+	static const char *const proofs[] = { "",
+		"v=", "v=AAAATRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=6rriTRBi23WpRR/wtup+" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof challenges / sizeof *challenges; i++) {
@@ -168,7 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(plain_words), cmocka_unit_test(tokens),
 		cmocka_unit_test(scram), cmocka_unit_test(scram_names),
-		cmocka_unit_test(scram_liars) };
+		cmocka_unit_test(scram_errors), cmocka_unit_test(scram_liars) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

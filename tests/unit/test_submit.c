@@ -454,7 +454,16 @@ static void smtp_logins(void **state)
 		      "LOGIN PLAIN") "C AUTH LOGIN\r\nS 334 VXNlcm5hbWU6\nC c2E=\r\nS 334 Password:\nC c2VjcmV0\r\nS 235 ok\n" QUIT,
 		    "login", "", ERR_OK, NULL },
 		{ LOGIN("PLAIN") "C AUTH\nS 535 wrong\nEND", "auto", "", ERR_DENIED,
-		    "the login was refused: 127.0.0.1:" },
+		    "the login of sa by PLAIN was refused: 127.0.0.1:" },
+		/* a wrong password, as some tell it */
+		{ LOGIN("PLAIN") "C AUTH\nS 421 enough\nEND", "auto", "", ERR_DENIED,
+		    "the login of sa by PLAIN was cut short: 127.0.0.1:" },
+		{ LOGIN("PLAIN") "C AUTH\nEND", "auto", "", ERR_DENIED, "closed the connection" },
+		{ LOGIN("SCRAM-SHA-256") "C AUTH SCRAM-SHA-256 \nS 535 wrong\nEND", "auto", "",
+		    ERR_DENIED, "was refused (if the password is right, try sasl = plain): 127" },
+		/* e=invalid-proof */
+		{ LOGIN("SCRAM-SHA-256") "C AUTH SCRAM-SHA-256 \nS 334 ZT1pbnZhbGlkLXByb29m\nEND",
+		    "auto", "", ERR_DENIED, "was refused: invalid-proof" },
 		{ LOGIN("PLAIN") "C AUTH\nS 454 later\nEND", "auto", "", ERR_UNAVAILABLE,
 		    ": 454 later" },
 		{ LOGIN("PLAIN") "C AUTH\nS 334 \nEND", "auto", "", ERR_UNAVAILABLE,
