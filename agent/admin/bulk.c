@@ -303,6 +303,8 @@ static enum err undo(struct bulk *b, enum err e)
 	bool undone = sink_undo(&b->output);
 
 	undone &= sink_undo(&b->slip_sink);
+	for (size_t i = 0; i < b->count; i++)
+		b->lines[i].issue.row.id = 0;
 	e = err_fail(
 	    e, "%s%s", why, undone ? "" : "; the tokens of the lines written last were not issued");
 	str_free(&why);
@@ -431,16 +433,15 @@ static enum err run(struct bulk *b)
 	}
 	progress_start(&b->progress, b->options->mail ? "Mailing" : "Issuing");
 	apart_hold_signals(SIG_BLOCK);
-	while (more && !e) {
+	while (more && !e && !is_interrupted())
 		e = step(b, &more);
-		if (!e && more && is_interrupted())
-			e = err_fail(ERR_DENIED,
-			    "interrupted after %zu lines; run it again to go on", b->done);
-	}
 	progress_end(&b->progress);
+	if (e)
+		return e;
 	slip_end(&b->slips, &b->slip_sink.waiting);
-	if (!e)
-		e = sink_step(&b->slip_sink);
+	if (!(e = sink_step(&b->slip_sink)) && more)
+		e = err_fail(
+		    ERR_DENIED, "interrupted after %zu lines; run it again to go on", b->done);
 	return e;
 }
 
