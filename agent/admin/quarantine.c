@@ -7,6 +7,7 @@
 #include "text/utf8.h"
 
 #define HEADERS_SHOWN_MAX 65536
+#define LINE_SHOWN_MAX 400
 
 static void list_row(const struct quarantine_row *row, void *context)
 {
@@ -72,6 +73,25 @@ static char *headers_of(const struct quarantine_row *row)
 	return printable;
 }
 
+/* Overlong lines are cut, at a character: a terminal would show pages of them. */
+static void print_headers(const char *headers)
+{
+	struct bytes rest = bytes_of_text(headers), line;
+
+	putchar('\n');
+	while (bytes_line(&rest, &line)) {
+		size_t shown = line.len;
+
+		if (shown > LINE_SHOWN_MAX)
+			for (shown = LINE_SHOWN_MAX; (line.data[shown] & 0xC0) == 0x80; shown--)
+				;
+		printf("%.*s", (int)shown, (const char *)line.data);
+		if (shown < line.len)
+			printf(" (and %zu bytes more)", line.len - shown);
+		putchar('\n');
+	}
+}
+
 static enum err print_one(const struct quarantine_row *row, bool json)
 {
 	struct table *t = table_page(json);
@@ -91,7 +111,7 @@ static enum err print_one(const struct quarantine_row *row, bool json)
 		table_field_text(t, "headers", "Headers", headers);
 	e = table_print(&t, stdout);
 	if (!e && !json)
-		printf("\n%s\n", headers);
+		print_headers(headers);
 	str_free(&headers);
 	buf_free(&hash);
 	return e;
