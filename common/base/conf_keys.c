@@ -80,7 +80,7 @@ const struct conf_key conf_keys[] = {
 	{ "submit", "bounces", CONF_SWITCH, AT(submit.bounces), "on", 0, 0, NULL, 0,
 	  "off: mails leave with a null sender, and undeliverable ones are not returned." },
 	{ "submit", "timeout", CONF_SPAN, AT(submit.timeout_seconds), "60s", 1, 3600, NULL, 0,
-	  "How long handing over one mail may take." },
+	  "How long the mail server may take for one answer; for the last one, that it has taken a mail, ten minutes at least." },
 	{ "submit", "retry-first", CONF_SPAN, AT(submit.retry_first_seconds), "1m", 1, DAY, NULL, 0,
 	  "When to try again after a failure; the pause doubles each time …" },
 	{ "submit", "retry-most", CONF_SPAN, AT(submit.retry_most_seconds), "4h", 1, 7 * DAY, NULL, 0,

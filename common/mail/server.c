@@ -279,14 +279,19 @@ static enum err connect_any(struct server *server, struct addrinfo *found)
 
 static enum err connect_name(struct server *server)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
+	const char *host = server->link->host;
+	bool is_address = strchr(host, ':') || host[strspn(host, "0123456789.")] == '\0';
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = is_address ? AI_NUMERICHOST : AI_ADDRCONFIG };
+	struct addrinfo *found = NULL;
 	char port[8];
 
 	(void)snprintf(port, sizeof port, "%u", server->url.port);
-	int fault = getaddrinfo(server->link->host, port, &hints, &found);
+	int fault = getaddrinfo(host, port, &hints, &found);
 	if (fault)
 		return link_break(server, "is not found: %s",
 		    fault == EAI_SYSTEM ? strerror(errno) : gai_strerror(fault));
+	server_begin(server, 0, 0); /* the resolver keeps its own time */
 	enum err err = connect_any(server, found);
 	freeaddrinfo(found);
 	return err;

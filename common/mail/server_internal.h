@@ -3,7 +3,7 @@
  * this room.
  *
  * Every call has a deadline, no signal ends it, and a peer can neither make it hang nor make it read more than the budget. All errors are
- * sentences for an operator that name HOST:PORT.
+ * sentences for an operator that name HOST:PORT. Only looking up a name takes as long as the system's resolver does: resolv.conf(5).
  */
 #ifndef MAIL_SERVER_INTERNAL_H
 #define MAIL_SERVER_INTERNAL_H
@@ -24,8 +24,8 @@ struct server {
 };
 
 /*
- * Resolves, connects (each address in turn, within the deadline of all), and where `tls_at_once` shakes hands: TLS 1.2 or later, SNI, chain, time and host
- * name or IP address verified, then the pin. ERR_UNAVAILABLE with the sentence: not found, refused, silent, expired, not for this name, not vouched for.
+ * Resolves; then, within one deadline, connects (to each address in turn), and where `tls_at_once` shakes hands: TLS 1.2 or later, SNI, chain,
+ * time and host name or IP address verified, then the pin. ERR_UNAVAILABLE with the sentence: not found, refused, silent, expired, not for this name, not vouched for.
  */
 CHECKED enum err server_open(const struct conf_server *conf, unsigned default_port,
     bool tls_at_once, unsigned timeout_seconds, struct server **out);

@@ -12,6 +12,25 @@ static const struct {
 	{ "submission", &submit_by_smtp },
 };
 
+static const struct submit_driver *driver_of(const char *scheme)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (str_equal(kinds[i].scheme, scheme))
+			return kinds[i].driver;
+	return NULL;
+}
+
+unsigned submit_seconds_most(const struct conf_server *server, unsigned timeout_seconds)
+{
+	struct url url = { 0 };
+	unsigned least = 0;
+
+	if (url_parse(server->url, URL_SUBMIT_SCHEMES, &url) == ERR_OK)
+		least = driver_of(url.scheme)->seconds_least;
+	url_free(&url);
+	return timeout_seconds > least ? timeout_seconds : least;
+}
+
 enum err submit_open(
     const struct conf_server *server, unsigned timeout_seconds, struct submit **out)
 {
@@ -27,9 +46,7 @@ enum err submit_open(
 	s->conf = server;
 	s->url = url;
 	s->timeout_seconds = timeout_seconds;
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (str_equal(kinds[i].scheme, url.scheme))
-			s->driver = kinds[i].driver;
+	s->driver = driver_of(url.scheme);
 	if (s->driver->open)
 		s->driver->open(s);
 	*out = s;

@@ -11,7 +11,7 @@ enum submit_result {
 	SUBMIT_SENT,
 	SUBMIT_TEMPORARY, /* try again later; err_text() says what the server said */
 	SUBMIT_PERMANENT, /* will not work; likewise */
-	SUBMIT_IN_DOUBT,  /* connection lost after the final dot: same bytes again */
+	SUBMIT_IN_DOUBT, /* no answer that tells after the final dot: it may have arrived; wait, and send the same bytes again */
 	SUBMIT_NO_SERVER, /* no fault of the mail: not reached, not verified, lost before the dot, 421; wait, and send any */
 	SUBMIT_DENIED, /* nor this: the server refused the credentials; wait long */
 };
@@ -30,6 +30,8 @@ void submit_close(struct submit **s);
  */
 CHECKED enum submit_result submit_send(
     struct submit *s, const char *sender, const char *const *recipients, struct bytes mail);
+/* How long submit_send may be silent at most: what it waits for one answer. By SMTP the answer to the final dot has ten minutes (RFC 5321 4.5.3.2.6). */
+unsigned submit_seconds_most(const struct conf_server *server, unsigned timeout_seconds);
 /* There is nothing to send for now: says QUIT to the server. */
 void submit_rest(struct submit *s);
 /* For `countersignd -n`: can it be reached, verified, logged in to? ERR_UNAVAILABLE, ERR_DENIED. */

@@ -13,6 +13,7 @@ struct submit_driver {
 	    const char *const *recipients, size_t count, struct bytes mail);
 	void (*rest)(struct submit *s);
 	enum err (*check)(struct submit *s);
+	unsigned seconds_least; /* what the last answer may take, whatever the time-out */
 };
 extern const struct submit_driver submit_by_sendmail, submit_by_maildir, submit_by_smtp;
 

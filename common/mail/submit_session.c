@@ -100,6 +100,19 @@ void session_ask(struct session *session, const char *format, ...)
 	buf_free(&line);
 }
 
+void session_ask_dot(struct session *session)
+{
+	unsigned seconds = session->server->timeout_seconds;
+
+	buf_clear(&session->reply);
+	session->code = 0;
+	if (!session_write(session, bytes_of_text(".\r\n")))
+		return;
+	server_begin(session->server, seconds > SESSION_DOT_SECONDS ? seconds : SESSION_DOT_SECONDS,
+	    REPLY_BYTES_MOST);
+	session_read_reply(session);
+}
+
 /* Keeps what the server said as the error's sentence. */
 static enum err say_reply(const struct session *session)
 {
@@ -117,7 +130,8 @@ static enum err say_reply(const struct session *session)
 enum submit_result session_judge(const struct session *session)
 {
 	say_reply(session);
-	if (session->code == 530) /* RFC 4954 6: it wants a login first */
+	/* RFC 4954 6: it wants a login first. To one who is logged in it says something about the mail. */
+	if (session->code == 530 && !session->server->url.user)
 		return SUBMIT_DENIED;
 	if (session->code == 421)
 		return SUBMIT_NO_SERVER;

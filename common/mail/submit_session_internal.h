@@ -32,6 +32,10 @@ void session_ask(struct session *session, const char *format, ...) PRINTF_LIKE(2
 /* Writes what is no command, with a deadline of its own; false when the connection broke. */
 CHECKED bool session_write(struct session *session, struct bytes data);
 void session_read_reply(struct session *session);
+/* RFC 5321 4.5.3.2.6: who does not wait long enough for this answer sends the mail twice. */
+#define SESSION_DOT_SECONDS 600
+/* Ends the mail, and waits that long for the answer, or longer. */
+void session_ask_dot(struct session *session);
 /* What the last reply means to a mail, with err_text() what the server said. 2xx and 3xx, where they are not expected: SUBMIT_NO_SERVER. */
 enum submit_result session_judge(const struct session *session);
 

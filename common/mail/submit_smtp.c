@@ -186,13 +186,16 @@ static enum submit_result give_mail(struct state *state, const struct parcel *pa
 	session->code = 0;
 	if (!give_text(session, buf_bytes(&parcel->text)))
 		return session_judge(session);
-	session_ask(session, ".");
+	session_ask_dot(session);
 	if (session->code / 100 == 2) {
 		state->open_transaction = false;
 		return SUBMIT_SENT;
 	}
 	enum submit_result result = session_judge(session);
-	return session->code == 0 ? SUBMIT_IN_DOUBT : result;
+	if (session->code / 100 == 4 || session->code / 100 == 5)
+		return result;
+	(void)err_prefix(ERR_UNAVAILABLE, "the mail may have arrived or not");
+	return SUBMIT_IN_DOUBT;
 }
 
 static enum submit_result transact(struct state *state, const struct parcel *parcel)
@@ -268,6 +271,9 @@ static enum err check(struct submit *s)
 	return result == SUBMIT_DENIED ? ERR_DENIED : ERR_UNAVAILABLE;
 }
 
-const struct submit_driver submit_by_smtp = {
-	.open = open_state, .close = close_state, .send = send_one, .rest = rest, .check = check
-};
+const struct submit_driver submit_by_smtp = { .open = open_state,
+	.close = close_state,
+	.send = send_one,
+	.rest = rest,
+	.check = check,
+	.seconds_least = SESSION_DOT_SECONDS };

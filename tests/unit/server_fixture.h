@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -34,6 +35,7 @@
  *   C text   hear a line that begins so     D   hear lines until one is "."
  *   TLS      shake hands          END      close at once
  *   HANG     say nothing more until the peer is gone
+ *   WAIT     a second and a half
  *   FLOOD    say "250-x" until the peer is gone
  */
 struct stage {
@@ -144,6 +146,8 @@ static UNUSED void play(int fd, const char *text, struct heard *heard, const str
 		} else if (strcmp(step, "TLS") == 0) {
 			if (!peer_tls(&p, self, priorities))
 				break;
+		} else if (strcmp(step, "WAIT") == 0) {
+			(void)usleep(1500000);
 		} else if (strcmp(step, "FLOOD") == 0) {
 			while (peer_say(&p, "250-x"))
 				continue;
@@ -155,18 +159,9 @@ static UNUSED void play(int fd, const char *text, struct heard *heard, const str
 	close(fd);
 }
 
-/* Ends with a NULL play; later connections are closed at once. */
-static UNUSED void stage_open(struct stage *stage, const char *const *plays,
+static UNUSED void stage_play(int fd, struct stage *stage, const char *const *plays,
     const struct identity *self, const char *priorities)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-	assert_int_equal(listen(fd, 8), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	stage->port = ntohs(address.sin_port);
 	stage->heard = mmap(
 	    NULL, sizeof *stage->heard, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(stage->heard != MAP_FAILED);
@@ -185,6 +180,36 @@ static UNUSED void stage_open(struct stage *stage, const char *const *plays,
 	close(fd);
 }
 
+/* Ends with a NULL play; later connections are closed at once. */
+static UNUSED void stage_open(struct stage *stage, const char *const *plays,
+    const struct identity *self, const char *priorities)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	stage->port = ntohs(address.sin_port);
+	stage_play(fd, stage, plays, self, priorities);
+}
+
+/* The same at ::1, which the machine has to have. */
+static UNUSED void stage_open_ip6(
+    struct stage *stage, const char *const *plays, const struct identity *self)
+{
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	socklen_t len = sizeof address;
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	stage->port = ntohs(address.sin6_port);
+	stage_play(fd, stage, plays, self, NULL);
+}
+
 static UNUSED void stage_close(struct stage *stage)
 {
 	(void)kill(stage->pid, SIGKILL);
@@ -195,7 +220,7 @@ static UNUSED void stage_close(struct stage *stage)
 /* ---- certificates ---- */
 
 struct wish {
-	const char *dns, *ip4, *purpose;
+	const char *dns, *ip4, *ip6, *purpose;
 	int from_days, to_days;
 	bool is_ca, is_weak;
 };
@@ -231,6 +256,12 @@ static UNUSED struct identity identity_make(const struct wish *wish, const struc
 	if (wish->ip4)
 		gnutls_x509_crt_set_subject_alt_name(
 		    made.certificate, GNUTLS_SAN_IPADDRESS, &ip, sizeof ip, GNUTLS_FSAN_APPEND);
+	if (wish->ip6) {
+		struct in6_addr ip6;
+		assert_int_equal(inet_pton(AF_INET6, wish->ip6, &ip6), 1);
+		gnutls_x509_crt_set_subject_alt_name(
+		    made.certificate, GNUTLS_SAN_IPADDRESS, &ip6, sizeof ip6, GNUTLS_FSAN_APPEND);
+	}
 	if (wish->purpose)
 		gnutls_x509_crt_set_key_purpose_oid(made.certificate, wish->purpose, 0);
 	assert_int_equal(

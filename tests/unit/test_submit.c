@@ -264,8 +264,9 @@ static void smtp_replies(void **state)
 		    ": 554 spam" },
 		{ BEGIN ENVELOPE "S 421 shutting down\nEND", SUBMIT_NO_SERVER, ": 421 shutting" },
 		{ BEGIN ENVELOPE "END", SUBMIT_IN_DOUBT, "closed the connection" },
-		{ BEGIN ENVELOPE "HANG", SUBMIT_IN_DOUBT, "did not answer" },
 		{ BEGIN ENVELOPE "S 250-queued\nEND", SUBMIT_IN_DOUBT, "closed the connection" },
+		{ BEGIN ENVELOPE "S 354 more\nEND", SUBMIT_IN_DOUBT, ": 354 more" },
+		{ BEGIN ENVELOPE "S hello\nEND", SUBMIT_IN_DOUBT, "can't be understood" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct smtp t;
@@ -275,13 +276,106 @@ static void smtp_replies(void **state)
 		assert_true(when_monotonic_ms() - start < 2000);
 		if (cases[i].text) {
 			assert_says(cases[i].text);
-			assert_true(str_starts(err_text(), "127.0.0.1:"));
+			assert_true(str_starts(
+			    err_text(), cases[i].expect == SUBMIT_IN_DOUBT
+					    ? "the mail may have arrived or not: 127.0.0.1:"
+					    : "127.0.0.1:"));
 			assert_null(strchr(err_text(), '\033'));
 			/* The next mail finds a way. */
 			assert_int_equal(give(&t, "A: b\r\n"), SUBMIT_SENT);
 		}
 		end_smtp(&t);
 	}
+}
+
+/* RFC 5321 4.5.3.2.6: a server takes its time over the dot, and what it has taken must not be sent again. */
+static void smtp_slow_dot(void **state)
+{
+	(void)state;
+	struct smtp t;
+
+	play_smtp(
+	    &t, "", (const char *const[]){ BEGIN ENVELOPE "WAIT\nS 250 queued\n" QUIT, NULL });
+	assert_int_equal(submit_seconds_most(&t.conf, 1), 600);
+	assert_int_equal(submit_seconds_most(&t.conf, 900), 900);
+	assert_int_equal(
+	    submit_seconds_most(&(struct conf_server)CONF_SERVER("sendmail:/x"), 60), 60);
+	assert_int_equal(give(&t, "A: b\r\n"), SUBMIT_SENT);
+	end_smtp(&t);
+}
+
+/* To one who is logged in, 530 is about the mail. */
+static void smtp_530_after_login(void **state)
+{
+	(void)state;
+	struct smtp t;
+	char *path = path_join(dir, "password");
+
+	assert_int_equal(file_write(path, 0600, bytes_of_text("secret\n")), ERR_OK);
+	play_smtp(&t, "sa",
+	    (const char *const[]){
+		"S 220 hello\nC EHLO\nS 250-here\nS 250 AUTH PLAIN\nC AUTH PLAIN\nS 235 ok\n"
+		"C MAIL\nS 530 not from here\nC RSET\nS 250 ok\n"
+		"C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 ok\n" QUIT,
+		NULL });
+	t.conf.password_file = path;
+	assert_int_equal(give(&t, "A: b\r\n"), SUBMIT_PERMANENT);
+	assert_says(": 530 not from here");
+	assert_int_equal(give(&t, "A: b\r\n"), SUBMIT_SENT);
+	assert_int_equal(t.stage.heard->connections, 1);
+	end_smtp(&t);
+	assert_int_equal(unlink(path), 0);
+	str_free(&path);
+}
+
+/* By IPv6, where the certificate has to name the address itself. */
+static void smtp_by_ip6(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ip6;
+		enum submit_result expect;
+		const char *text;
+	} cases[] = {
+		{ "::1", SUBMIT_SENT, "EHLO [IPv6:::1]\r\n" },
+		{ "::2", SUBMIT_NO_SERVER, "certificate" },
+		{ NULL, SUBMIT_NO_SERVER, "certificate" },
+	};
+	static const char *const plays[] = {
+		"TLS\nS 220 hello\nC EHLO\nS 250-here\nS 250 8BITMIME\n"
+		"C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 ok\n" QUIT,
+		NULL
+	};
+	struct identity ca = authority_make();
+	char *path = path_join(dir, "ca.pem");
+
+	identity_write(&ca, path);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct wish wish = {
+			.dns = "example.org", .ip6 = cases[i].ip6, .from_days = -1, .to_days = 9
+		};
+		struct identity id = identity_make(&wish, &ca);
+		struct smtp t = { .url = BUF_INIT };
+
+		stage_open_ip6(&t.stage, plays, &id);
+		buf_addf(&t.url, "submissions://[::1]:%u", t.stage.port);
+		t.conf = (struct conf_server)CONF_SERVER(buf_text(&t.url));
+		t.conf.ca_file = path;
+		assert_int_equal(submit_open(&t.conf, 5, &t.submit), ERR_OK);
+		assert_int_equal(give(&t, "A: b\r\n"), cases[i].expect);
+		if (cases[i].expect == SUBMIT_SENT) {
+			submit_rest(t.submit);
+			assert_heard(&t, cases[i].text);
+		} else {
+			assert_true(str_starts(err_text(), "[::1]:"));
+			assert_says(cases[i].text);
+		}
+		end_smtp(&t);
+		identity_free(&id);
+	}
+	identity_free(&ca);
+	assert_int_equal(unlink(path), 0);
+	str_free(&path);
 }
 
 /* The server gets the lines that the mail has, and none more. */
@@ -592,6 +686,9 @@ int main(void)
 		cmocka_unit_test(odd_envelopes),
 		cmocka_unit_test(into_maildir),
 		cmocka_unit_test(smtp_replies),
+		cmocka_unit_test(smtp_slow_dot),
+		cmocka_unit_test(smtp_530_after_login),
+		cmocka_unit_test(smtp_by_ip6),
 		cmocka_unit_test(smtp_bytes),
 		cmocka_unit_test(smtp_envelopes),
 		cmocka_unit_test(smtp_connections),
