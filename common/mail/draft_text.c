@@ -105,6 +105,27 @@ static bool has_line(const struct buf *text, const char *line)
 	return false;
 }
 
+/* The quote that opens the address of a link at this place; 0 if none does. */
+static int link_quote(struct bytes text, size_t at, bool html)
+{
+	static const char attribute[] = "href=";
+	size_t len = sizeof attribute - 1;
+	int quote = at > len ? text.data[at - 1] : 0;
+	bool opens = html && (quote == '"' || quote == '\'') &&
+		     strncasecmp((const char *)text.data + at - 1 - len, attribute, len) == 0;
+	return opens ? quote : 0;
+}
+
+/* In a link's address nothing is shown, so the tag is closed in front of the mark and opened again behind it. */
+static void mark_add(struct buf *out, const char *mark, size_t number, int quote)
+{
+	if (quote) {
+		buf_addf(out, "%c>%s%zu.<a x=%c", quote, mark, number, quote);
+	} else {
+		buf_addf(out, "%s%zu.", mark, number);
+	}
+}
+
 /* A word that a reader sees and that could not be found, as there is markup inside it. */
 static enum err leftover_check(struct bytes shown, const struct word_list *list)
 {
@@ -133,7 +154,7 @@ static enum err places_find(struct bytes text, const struct word_list *list, boo
 	size_t copied = 0;
 	for (size_t i = 0; i < hits->count; i++) {
 		buf_add(&marked, text.data + copied, hits->list[i].at - copied);
-		buf_addf(&marked, "%s%zu.", mark, i);
+		mark_add(&marked, mark, i, link_quote(text, hits->list[i].at, html));
 		copied = hits->list[i].at + hits->list[i].len;
 	}
 	buf_add(&marked, text.data + copied, text.len - copied);

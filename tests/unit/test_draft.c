@@ -163,6 +163,14 @@ static void html_text(void **state)
 	static const struct fill_case cases[] = {
 		{ TOP MIME HTML "\n<p>%TOKEN% &#37;TOKEN&#x25; &percnt;TOKEN%</p>\n",
 		    TOP MIME HTML "\n<p>" TOKEN " " TOKEN " " TOKEN "</p>\n" },
+		/* The address of a link is where the link is. */
+		{ TOP MIME HTML "\n<a class=c HREF='%NAME%' id=\"%TOKEN%\">x</a>\n", TOP MIME HTML
+		    "\n<a class=c HREF='J&#246;rg &#60;&#38;&#62;' id=\"%TOKEN%\">x</a>\n" },
+		{ TOP MIME HTML
+		    "\n<blockquote><a href=\"%TOKEN%\">x</a></blockquote><a href=\"%TOKEN%\">y</a>\n",
+		    TOP MIME HTML
+		    "\n<blockquote><a href=\"%TOKEN%\">x</a></blockquote><a href=\"" TOKEN
+		    "\">y</a>\n" },
 		{ TOP MIME HTML "\n<p>%NAME% %KEYSET%</p>\n",
 		    TOP MIME HTML "\n<p>J&#246;rg &#60;&#38;&#62; &#8364;</p>\n" },
 		{ TOP MIME HTML "\n<p title=\"%TOKEN%\">x</p>\n",
@@ -300,6 +308,8 @@ static void facts(void **state)
 		{ MIXED("mixed") NEXT "\nx\n" NEXT TEXT_ATTACHED LAST, 0 },
 		{ MIXED("signed") NEXT "\n%TOKEN%\n" LAST, T | S },
 		{ TOP "\n%ENROLL%\n", T },
+		{ TOP MIME HTML "\n<p><a href=\"%ENROLL%\">write</a></p>\n", T },
+		{ TOP MIME HTML "\n<blockquote><a href=\"%ENROLL%\">write</a></blockquote>\n", Q },
 		{ TOP "\n> %ENROLL%\n", Q },
 		{ MIXED("mixed") NEXT
 		    "Content-Type: multipart/signed; boundary=c\n\n--c\n\nx\n--c--\n" LAST,
