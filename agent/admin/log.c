@@ -36,7 +36,7 @@ static enum err parse_day(const char *text, int64_t *out)
 	return e;
 }
 
-enum err log_parse_since(const char *text, int64_t now, int64_t *out)
+enum err since_parse(const char *text, int64_t now, int64_t *out)
 {
 	int64_t span;
 
@@ -68,7 +68,7 @@ enum err command_log(struct invocation *in)
 	enum err e;
 
 	if ((e = options_read(in, options, 0, 0, "no argument")) ||
-	    (e = log_parse_since(since_text, in->now, &since)) ||
+	    (e = since_parse(since_text, in->now, &since)) ||
 	    (whose && (e = address_canonical(whose, &address))) ||
 	    (e = command_open(in, AUTHORITY_STORE, &authority)))
 		goto out;

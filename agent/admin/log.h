@@ -5,6 +5,6 @@
 #include "command.h"
 
 /* --since: a point in time, a day, or a span that reaches back from now; NULL leaves *out. ERR_USAGE. */
-CHECKED enum err log_parse_since(const char *text, int64_t now, int64_t *out);
+CHECKED enum err since_parse(const char *text, int64_t now, int64_t *out);
 
 #endif

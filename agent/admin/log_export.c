@@ -100,7 +100,7 @@ enum err command_log_export(struct invocation *in)
 	enum err e;
 
 	if ((e = options_read(in, options, 0, 0, "no argument")) ||
-	    (e = log_parse_since(since_text, in->now, &since)) ||
+	    (e = since_parse(since_text, in->now, &since)) ||
 	    (e = command_open(in, AUTHORITY_KEYS, &authority)))
 		return e;
 	e = export_since(authority, in, since);
