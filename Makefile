@@ -158,7 +158,7 @@ install: all  ## install under DESTDIR and prefix (/usr/local)
 	install -D -m 644 samples/countersign-mime.xml $(DESTDIR)$(prefix)/share/mime/packages/countersign.xml
 	install -D -m 644 samples/mailcap $(DESTDIR)$(prefix)/lib/mime/packages/countersign
 	install -d $(DESTDIR)$(prefix)/share/doc/countersign
-	install -m 644 samples/*.conf samples/*.cf samples/mailcap samples/mutt samples/aerc samples/thunderbird.md \
+	install -m 644 samples/*.conf samples/*.cf samples/mailcap samples/mutt samples/aerc samples/thunderbird.md samples/log-verify.py \
 	    $(DESTDIR)$(prefix)/share/doc/countersign/
 format:  ## rewrite the sources in house style (clang-format)
 	clang-format -i $$(git ls-files '*.c' '*.h')
