@@ -61,6 +61,10 @@ static enum err check_fillable(const struct draft_facts *facts)
 	if (facts->quoted_token_word)
 		return err_fail(ERR_DATA,
 		    "%%TOKEN%% stands in quoted text, where somebody else may have written it: remove it there");
+	if (facts->broken_word)
+		return err_fail(ERR_DATA,
+		    "%%%s%% is broken up by formatting in the HTML text: type it anew, in one go",
+		    facts->broken_word);
 	if (facts->is_encrypted)
 		return err_fail(
 		    ERR_DATA, "the draft is encrypted and can't be filled: send it unencrypted");

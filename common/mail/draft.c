@@ -362,6 +362,10 @@ enum err draft_inspect(struct bytes draft, struct draft_facts *out)
 		out->quoted_token_word |= token && w.found.quoted[i];
 		out->has_other_word |= !token && w.found.unquoted[i];
 	}
+	out->broken_word = w.found.broken;
+	for (size_t i = 0; i < TOKEN_WORDS; i++) {
+		out->has_token_word |= str_equal(out->broken_word, known_words[i].word);
+	}
 	out->is_signed = w.is_signed || w.found.is_signed;
 	out->is_encrypted = w.is_encrypted || w.found.is_encrypted;
 	buf_free(&body);

@@ -14,9 +14,12 @@ struct draft_word {        /* "%TOKEN%" and what stands in its place */
 };
 
 struct draft_facts {
-	bool has_token_word;    /* %TOKEN% or %ENROLL% in unquoted text of a text part */
+	bool
+	    has_token_word; /* %TOKEN% or %ENROLL% in unquoted text of a text part, broken or not */
 	bool has_other_word;    /* any other known word */
 	bool quoted_token_word; /* either in quoted text: an error (somebody may have sent it) */
+	const char *
+	    broken_word; /* one that can be read but not be replaced, as HTML markup stands inside it; or NULL */
 	bool is_signed, is_encrypted; /* filling would break it */
 	char **recipients;            /* addr-specs of To, Cc and Bcc; NULL-terminated */
 	size_t recipient_count;
@@ -32,7 +35,6 @@ void draft_facts_free(struct draft_facts *facts);
  * breaks inside a word, base64, format=flowed, HTML entities; in HTML parts the values are
  * escaped), drops Bcc, and appends `attachment` (a part_write result) as a further part (the mail
  * becomes multipart/mixed where it was not). Lines without a word keep every byte, in base64 those in front of the first word.
- * ERR_DATA where a word can be read but not be replaced, since markup stands inside it.
  */
 CHECKED enum err draft_fill(struct bytes draft, const struct draft_word *words, size_t word_count,
     struct bytes attachment, struct buf *out);

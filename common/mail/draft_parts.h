@@ -46,6 +46,7 @@ struct text_found {
 	bool *unquoted; /* per word; array of the caller */
 	bool *quoted;
 	bool is_signed, is_encrypted; /* OpenPGP in line */
+	const char *broken;           /* a word with markup inside; or NULL */
 };
 struct text_kind {
 	bool html;

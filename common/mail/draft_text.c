@@ -126,27 +126,22 @@ static void mark_add(struct buf *out, const char *mark, size_t number, int quote
 	}
 }
 
-/* A word that a reader sees and that could not be found, as there is markup inside it. */
-static enum err leftover_check(struct bytes shown, const struct word_list *list)
+/* A word that a reader sees and that could not be found, as there is markup inside it; NULL where there is none. */
+static const char *broken_word(struct bytes shown, const struct word_list *list)
 {
 	struct hits hits = words_find(shown, false, list);
 	const char *word = hits.count > 0 ? list->words[hits.list[0].word].word : NULL;
 	free(hits.list);
-	return word
-		   ? err_fail(ERR_DATA,
-			 "%%%s%% is broken up by formatting in the HTML text: type it anew in one go",
-			 word)
-		   : ERR_OK;
+	return word;
 }
 
 /*
  * What is quoted is for the reader of mails to say (quote_split, html_to_text). So each word becomes
  * a mark that nobody can guess, and is looked for in what they make of the text.
  */
-static enum err places_find(struct bytes text, const struct word_list *list, bool html,
+static void places_find(struct bytes text, const struct word_list *list, bool html,
     struct hits *hits, struct text_found *found)
 {
-	enum err err = ERR_OK;
 	struct buf marked = BUF_INIT, plain = BUF_INIT, new_text = BUF_INIT, quoted = BUF_INIT;
 	uint64_t random[2];
 	secret_random(random, sizeof random);
@@ -162,8 +157,8 @@ static enum err places_find(struct bytes text, const struct word_list *list, boo
 		html_to_text(buf_bytes(&marked), &plain);
 	}
 	quote_split(buf_bytes(html ? &plain : &marked), &new_text, &quoted);
-	if (html) {
-		err = leftover_check(buf_bytes(&new_text), list);
+	if (html && !found->broken) {
+		found->broken = broken_word(buf_bytes(&new_text), list);
 	}
 	places_set(hits, &new_text, mark, PLACE_NEW);
 	places_set(hits, &quoted, mark, PLACE_QUOTED);
@@ -174,7 +169,6 @@ static enum err places_find(struct bytes text, const struct word_list *list, boo
 	buf_free(&new_text);
 	buf_free(&plain);
 	buf_free(&marked);
-	return err;
 }
 
 /* ---- charsets ---- */
@@ -449,11 +443,9 @@ enum err text_fill(struct bytes body, const struct text_kind *kind, const struct
 	}
 	struct reading reading = charset_read(buf_bytes(&bytes), kind->charset, &utf8);
 	hits = words_find(buf_bytes(&utf8), kind->html, list);
-	err = places_find(buf_bytes(&utf8), list, kind->html, &hits, found);
+	places_find(buf_bytes(&utf8), list, kind->html, &hits, found);
 	hits_report(&hits, found);
-	if (!err && reading.foreign && !kind->html) {
-		err = values_check(&hits, list);
-	}
+	err = reading.foreign && !kind->html ? values_check(&hits, list) : ERR_OK;
 	if (!err && words_fill(buf_bytes(&utf8), &hits, list, kind->html, &filled)) {
 		out->changed = true;
 		out->charset = charset_write(buf_bytes(&filled), &reading, kind->charset, &coded);
