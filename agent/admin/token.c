@@ -208,9 +208,11 @@ static enum err check_usage(const struct invocation *in, const struct issue_opti
 	bool mail = bulk->mail;
 	const char *slip = bulk->slip;
 
-	if (!bulk->csv == !in->argc)
-		return err_fail(
-		    ERR_USAGE, "give addresses, or a table with --csv; --help says more");
+	if (!bulk->csv && !in->argc)
+		return err_fail(ERR_USAGE,
+		    "something is missing: expected addresses, or --csv FILE; --help says more");
+	if (bulk->csv && in->argc)
+		return err_fail(ERR_USAGE, "addresses and --csv exclude each other");
 	if (!bulk->csv && (bulk->output || bulk->dry_run))
 		return err_fail(ERR_USAGE, "--output and --dry-run go with --csv");
 	if (bulk->csv && (options->name || options->also.count))
