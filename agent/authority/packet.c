@@ -157,7 +157,7 @@ enum err packet_call(int socket, enum packet_type type, struct bytes body, int f
 		rc = err_fail(
 		    ERR_TEMPORARY, "a process of ours did not answer in %u seconds", seconds);
 	else if (packet_receive(ticket, answer_out) != ERR_OK)
-		rc = err_fail(ERR_TEMPORARY, "a process of ours died before it answered");
+		rc = err_fail(ERR_TEMPORARY, "a process of ours ended or gave up before it answered");
 	close(ticket);
 	return rc;
 }

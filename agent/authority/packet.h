@@ -18,7 +18,7 @@ enum packet_type {
 	PACKET_OFFER, /* intake → worker: text mailbox, text id, i64 size; memfd; ticket → PACKET_OUTCOME */
 	PACKET_OUTCOME, /* u8 enum outcome, u32 seconds (deferral) */
 	PACKET_PARSE, /* worker → nursery: limits; memfd; ticket is a pipe that takes the packed message */
-	PACKET_CLAIM,  /* sender → worker; ticket → PACKET_ITEM or PACKET_NONE */
+	PACKET_CLAIM, /* sender → worker: text id to come last, or none; ticket → PACKET_ITEM or PACKET_NONE */
 	PACKET_ITEM,   /* text id, text sender, text recipient; memfd */
 	PACKET_NONE,   /* i64 when the next is due, 0: nothing waits */
 	PACKET_RESULT, /* sender → worker: text id, u8 enum submit_result, text what the server said, u8 whether the next is wanted; ticket → as of a claim: the next item, or none */

@@ -51,6 +51,8 @@ struct sender {
 	struct backoff
 	    pause; /* while the mail server can't be reached, or does not let us in, no mail is tried */
 	char *trouble;  /* why, as told last; NULL: none */
+	char *suspect;  /* the id of the mail at which the server was lost last */
+	bool others_go; /* since then */
 	enum err fault; /* with --once: what to end with */
 };
 
@@ -59,10 +61,16 @@ static const char *url_of(const struct sender *s)
 	return s->options->conf->submit.server.url;
 }
 
-static bool shall_stop(const struct sender *s)
+/* Waits that long for it. */
+static bool shall_stop_within(const struct sender *s, int64_t ms)
 {
 	struct pollfd stop = { .fd = s->options->stop_fd, .events = POLLIN };
-	return poll(&stop, 1, 0) > 0;
+	return poll(&stop, 1, (int)ms) > 0;
+}
+
+static bool shall_stop(const struct sender *s)
+{
+	return shall_stop_within(s, 0);
 }
 
 /* ---- the mail server as a whole ---- */
@@ -70,6 +78,25 @@ static bool shall_stop(const struct sender *s)
 static bool is_server_fault(enum submit_result result)
 {
 	return result == SUBMIT_NO_SERVER || result == SUBMIT_DENIED;
+}
+
+/* A server that is lost at the same mail again while others go through has nothing against us, but against this one. */
+static enum submit_result whose_fault(
+    struct sender *s, const struct item *item, enum submit_result result)
+{
+	bool again = str_equal(s->suspect, item->id);
+
+	if (result == SUBMIT_NO_SERVER && again && s->others_go)
+		return SUBMIT_TEMPORARY;
+	if (result == SUBMIT_NO_SERVER && !again) {
+		str_free(&s->suspect);
+		s->suspect = str_dup(item->id);
+		s->others_go = false;
+	}
+	if (result == SUBMIT_SENT && again)
+		str_free(&s->suspect);
+	s->others_go |= result == SUBMIT_SENT;
+	return result;
 }
 
 static void pause_begin(struct sender *s, enum submit_result result)
@@ -120,10 +147,12 @@ static enum err ask(
 	return rc;
 }
 
-/* Until a worker has written it down: the lease would offer the mail again otherwise. `more`: the next one, please. */
-static enum err report(const char *id, enum submit_result result, const char *said, bool more,
-    struct item *out, int64_t *next_out)
+/* Until a worker has written it down, as what is not known to be sent is sent again; till then nothing else is. `more`: the next one, please. */
+static enum err report(const struct sender *s, const char *id, enum submit_result result,
+    const char *said, bool more, struct item *out, int64_t *next_out)
 {
+	struct backoff pause =
+	    backoff_make(1, s->options->conf->limits.reconnect_first_seconds * 4);
 	struct buf body = BUF_INIT;
 	enum err rc = ERR_OK;
 
@@ -131,13 +160,24 @@ static enum err report(const char *id, enum submit_result result, const char *sa
 	wire_put_u8(&body, (uint8_t)result);
 	wire_put_text(&body, result == SUBMIT_SENT ? NULL : said);
 	wire_put_u8(&body, more);
-	for (int tries = 0; tries < 5; tries++) {
+	do {
+		item_free(out);
 		rc = ask(PACKET_RESULT, buf_bytes(&body), out, next_out);
-		if (rc == ERR_OK || rc == ERR_NOINPUT)
+		if (rc != ERR_TEMPORARY)
 			break;
-		journal_warning("could not record the fate of outbox mail %s: %s", id, err_text());
-		sleep(1);
-	}
+		if (pause.times == 0)
+			journal_warning(
+			    "what became of outbox mail %s (%s) can't be recorded yet, and nothing "
+			    "is sent before: %s",
+			    id, result == SUBMIT_SENT ? "it was sent" : said, err_text());
+		backoff_fail(&pause, false);
+	} while (!shall_stop_within(s, backoff_wait_ms(&pause)));
+	if (rc == ERR_TEMPORARY && result == SUBMIT_SENT)
+		journal_warning(
+		    "outbox mail %s was sent, but this could not be recorded: it will be sent again",
+		    id);
+	else if (pause.times > 0)
+		journal_info("what became of outbox mail %s is recorded", id);
 	buf_free(&body);
 	return rc;
 }
@@ -147,20 +187,23 @@ static enum err send_one(struct sender *s, struct item *item, int64_t *next_out)
 {
 	const char *to[] = { item->recipient, NULL };
 	enum submit_result result =
-	    submit_send(s->submit, item->sender, to, buf_bytes(&item->mail));
+	    whose_fault(s, item, submit_send(s->submit, item->sender, to, buf_bytes(&item->mail)));
 	char *said = str_dup(err_text());
 	struct item next = { 0 };
 
 	if (result == SUBMIT_SENT)
 		journal_info("sent %s to %s", item->id, item->recipient);
+	else if (result == SUBMIT_IN_DOUBT)
+		journal_warning("perhaps sent %s to %s: %s", item->id, item->recipient, said);
 	else if (!is_server_fault(result))
 		journal_warning("did not send %s to %s: %s", item->id, item->recipient, said);
-	if (is_server_fault(result))
+	bool pausing = is_server_fault(result) || result == SUBMIT_IN_DOUBT;
+	if (pausing)
 		pause_begin(s, result);
 	else
 		pause_end(s);
-	bool more = !is_server_fault(result) && !shall_stop(s);
-	enum err rc = report(item->id, result, said, more, &next, next_out);
+	bool more = !pausing && !shall_stop(s);
+	enum err rc = report(s, item->id, result, said, more, &next, next_out);
 	str_free(&said);
 	item_free(item);
 	*item = next;
@@ -171,8 +214,11 @@ static enum err send_one(struct sender *s, struct item *item, int64_t *next_out)
 static enum err send_due(struct sender *s, int64_t *next_out)
 {
 	struct item item = { 0 };
-	enum err rc = ask(PACKET_CLAIM, bytes_of(NULL, 0), &item, next_out);
+	struct buf last = BUF_INIT;
 
+	wire_put_text(&last, s->suspect);
+	enum err rc = ask(PACKET_CLAIM, buf_bytes(&last), &item, next_out);
+	buf_free(&last);
 	while (rc == ERR_OK)
 		rc = send_one(s, &item, next_out);
 	item_free(&item);
@@ -241,5 +287,6 @@ int sender_main(const struct role_options *options)
 	sender_run(&s);
 	submit_close(&s.submit);
 	str_free(&s.trouble);
+	str_free(&s.suspect);
 	return options->once ? err_exit_status(s.fault) : 0;
 }

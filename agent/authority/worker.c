@@ -25,6 +25,7 @@
 #define SENDER_SOCKET (ROLE_FD_FIRST + 1)
 #define OFFERS_SOCKET (ROLE_FD_FIRST + 2)
 #define LEASE_MARGIN_SECONDS 60
+#define DOUBTS_MOST 3 /* as often a mail is sent of which nobody knows whether it arrived */
 #define PUBLISH_EVERY_SECONDS 60
 #define DEFER_SECONDS 2
 #define DAY_SECONDS 86400
@@ -298,11 +299,14 @@ static void answer_item(int ticket, const struct outbox_row *row)
 	buf_free(&body);
 }
 
-static enum err claim(struct worker *worker, struct outbox_row **row_out, int64_t *next_out)
+static enum err claim(
+    struct worker *worker, const char *last_id, struct outbox_row **row_out, int64_t *next_out)
 {
-	int64_t lease = worker->authority->conf->submit.timeout_seconds + LEASE_MARGIN_SECONDS;
-	enum err rc =
-	    outbox_claim(worker->authority->store, now_of(worker), lease, row_out, next_out);
+	int64_t lease = submit_seconds_most(&worker->authority->conf->submit.server,
+			    (unsigned)worker->authority->conf->submit.timeout_seconds) +
+			LEASE_MARGIN_SECONDS;
+	enum err rc = outbox_claim(
+	    worker->authority->store, now_of(worker), lease, last_id, row_out, next_out);
 
 	if (rc == ERR_OK)
 		return rc;
@@ -323,11 +327,15 @@ static void answer_claim(int ticket, struct outbox_row *row, int64_t next)
 
 static void take_claim(struct worker *worker, const struct packet *packet)
 {
+	struct wire r = wire_open(buf_bytes(&packet->body));
+	char *last_id = wire_text(&r);
 	struct outbox_row *row = NULL;
 	int64_t next = now_of(worker) + PUBLISH_EVERY_SECONDS;
 
-	if (check_hold(worker) == ERR_OK && claim(worker, &row, &next) != ERR_OK)
+	if (wire_end(&r) == ERR_OK && check_hold(worker) == ERR_OK &&
+	    claim(worker, last_id, &row, &next) != ERR_OK)
 		outbox_row_free(&row);
+	str_free(&last_id);
 	answer_claim(packet->ticket, row, next);
 }
 
@@ -407,13 +415,17 @@ static enum err record_failure(struct worker *worker, struct fate *fate)
 
 	if (rc != ERR_OK)
 		return rc;
-	if (fate->result == SUBMIT_PERMANENT || now - row->created >= conf->submit.give_up_seconds)
+	int64_t later = now + pause_after(conf, row->attempts);
+	bool doubted_enough = fate->result == SUBMIT_IN_DOUBT && row->doubts + 1 >= DOUBTS_MOST;
+	if (fate->result == SUBMIT_PERMANENT || doubted_enough ||
+	    now - row->created >= conf->submit.give_up_seconds)
 		rc = give_up(worker, fate, &row, now);
+	else if (fate->result == SUBMIT_IN_DOUBT)
+		rc = outbox_doubted(store, fate->id, later, fate->said);
 	else if (fate->result == SUBMIT_NO_SERVER || fate->result == SUBMIT_DENIED)
 		rc = outbox_return(store, fate->id, now, fate->said);
 	else
-		rc = outbox_retry(
-		    store, fate->id, now + pause_after(conf, row->attempts), fate->said);
+		rc = outbox_retry(store, fate->id, later, fate->said);
 	outbox_row_free(&row);
 	return rc;
 }
@@ -431,7 +443,7 @@ static enum err record_result(
 	if (rc == ERR_NOUSER) /* an administrator dropped it meanwhile */
 		rc = ERR_OK;
 	if (rc == ERR_OK && fate->more && !fate->given_up)
-		rc = claim(worker, row_out, next_out);
+		rc = claim(worker, NULL, row_out, next_out);
 	if (rc == ERR_OK)
 		rc = store_commit(store);
 	else
@@ -444,7 +456,7 @@ static enum err after_giving_up(
 {
 	if (tell_undeliverable(worker, fate->given_up, fate->said, now_of(worker)) != ERR_OK)
 		journal_warning("cannot tell the administrators: %s", err_text());
-	return fate->more ? claim(worker, row_out, next_out) : ERR_OK;
+	return fate->more ? claim(worker, NULL, row_out, next_out) : ERR_OK;
 }
 
 static void take_result(struct worker *worker, const struct packet *packet)

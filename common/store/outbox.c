@@ -6,7 +6,7 @@
 
 #define COLUMNS \
 	"number, id, kind, sender, recipient, message_id, mail, created, due, sent, failed, " \
-	"bounced, attempts, last_error"
+	"bounced, attempts, doubts, last_error"
 #define SELECT_OUTBOX "SELECT " SEALED("outbox", COLUMNS)
 #define WAITING "sent = 0 AND failed = 0"
 
@@ -52,6 +52,7 @@ static struct outbox_row *read_row(struct query *q)
 	row->failed = query_int(q);
 	row->bounced = query_int(q);
 	row->attempts = query_int(q);
+	row->doubts = query_int(q);
 	row->last_error = query_text(q);
 	query_check(q, "outbox mail", number);
 	return row;
@@ -122,13 +123,20 @@ static enum err one_number(struct query *q, int64_t *out)
 	return query_end(q);
 }
 
-static enum err first_due(struct store *store, int64_t now, int64_t *number_out)
+/* `last_id` only when there is no other. */
+static enum err first_due(
+    struct store *store, int64_t now, const char *last_id, int64_t *number_out)
 {
-	struct query q = query_open(store, "SELECT number FROM outbox WHERE " WAITING
-					   " AND due <= ? ORDER BY due, number LIMIT 1");
+	struct query q =
+	    query_open(store, "SELECT number FROM outbox WHERE " WAITING
+			      " AND due <= ? AND id IS NOT ? ORDER BY due, number LIMIT 1");
+	enum err e;
 
 	query_put_int(&q, now);
-	return one_number(&q, number_out);
+	query_put_text(&q, last_id);
+	if ((e = one_number(&q, number_out)) || *number_out || !last_id)
+		return e;
+	return first_due(store, now, NULL, number_out);
 }
 
 static enum err next_due(struct store *store, int64_t *due_out)
@@ -149,8 +157,8 @@ static enum err set_aside(struct store *store, int64_t number, int64_t due)
 }
 
 /* Within the claim's transaction. `damage` is set where the row taken is damaged. */
-static enum err take(struct store *store, int64_t now, int64_t due, struct outbox_row **out,
-    int64_t *next_due_out, char **damage)
+static enum err take(struct store *store, int64_t now, int64_t due, const char *last_id,
+    struct outbox_row **out, int64_t *next_due_out, char **damage)
 {
 	static const char sql[] =
 	    "UPDATE outbox SET due = ?, attempts = attempts + 1, last_error = coalesce(?, last_error)"
@@ -158,7 +166,7 @@ static enum err take(struct store *store, int64_t now, int64_t due, struct outbo
 	int64_t number = 0;
 	enum err e;
 
-	if ((e = first_due(store, now, &number)))
+	if ((e = first_due(store, now, last_id, &number)))
 		return e;
 	if (!number)
 		return next_due(store, next_due_out);
@@ -174,7 +182,7 @@ static enum err take(struct store *store, int64_t now, int64_t due, struct outbo
 }
 
 enum err outbox_claim(struct store *store, int64_t now, int64_t lease_seconds,
-    struct outbox_row **out, int64_t *next_due_out)
+    const char *last_id_or_null, struct outbox_row **out, int64_t *next_due_out)
 {
 	char *damage = NULL;
 	bool own = false;
@@ -184,7 +192,8 @@ enum err outbox_claim(struct store *store, int64_t now, int64_t lease_seconds,
 	*next_due_out = 0;
 	if ((e = own_begin(store, &own)))
 		return e;
-	e = own_end(store, own, take(store, now, now + lease_seconds, out, next_due_out, &damage));
+	e = own_end(store, own,
+	    take(store, now, now + lease_seconds, last_id_or_null, out, next_due_out, &damage));
 	if (!e && damage)
 		e = err_fail(ERR_DATA, "%s", damage);
 	if (e)
@@ -252,6 +261,13 @@ enum err outbox_retry(struct store *store, const char *id, int64_t due, const ch
 	    store, "UPDATE outbox SET due = ?, last_error = ? WHERE number = ?", id, due, error);
 }
 
+enum err outbox_doubted(struct store *store, const char *id, int64_t due, const char *error)
+{
+	return change_by_id(store,
+	    "UPDATE outbox SET doubts = doubts + 1, due = ?, last_error = ? WHERE number = ?", id,
+	    due, error);
+}
+
 enum err outbox_failed(struct store *store, const char *id, int64_t now, const char *error)
 {
 	return change_by_id(store,
@@ -313,7 +329,7 @@ enum err outbox_find(struct store *store, const char *id_or_null, const char *me
 
 enum err outbox_hurry(struct store *store, const char *id_or_null, int64_t now, int64_t *count_out)
 {
-	static const char sql[] = "UPDATE outbox SET due = ?, failed = 0, "
+	static const char sql[] = "UPDATE outbox SET due = ?, failed = 0, doubts = 0, "
 				  "last_error = coalesce(?, last_error) WHERE number = ?";
 	struct query q;
 	size_t count = 0;

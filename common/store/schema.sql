@@ -159,6 +159,7 @@ CREATE TABLE outbox (
 	failed INTEGER NOT NULL DEFAULT 0 CHECK (failed >= 0),
 	bounced INTEGER NOT NULL DEFAULT 0 CHECK (bounced >= 0),
 	attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	doubts INTEGER NOT NULL DEFAULT 0 CHECK (doubts >= 0), -- of the attempts: it may have arrived
 	last_error TEXT CHECK (length(last_error) BETWEEN 1 AND 4096),
 	row_check BLOB NOT NULL CHECK (length(row_check) = 32),
 	CHECK ((sent > 0) = (mail IS NULL)),

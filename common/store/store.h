@@ -279,7 +279,7 @@ struct outbox_row {
 	char *message_id;
 	struct buf mail;
 	int64_t created, due, sent, failed, bounced; /* 0: not */
-	int64_t attempts;
+	int64_t attempts, doubts;
 	char *last_error;
 };
 void outbox_id_make(char out[27]);
@@ -290,16 +290,19 @@ CHECKED enum err outbox_insert(struct store *store, const struct outbox_row *row
 /*
  * Own transaction, or part of the one begun. Takes the oldest that is due for lease_seconds: its due moves on, so a lost sender
  * is covered, and attempts grows. *out NULL: none; then *next_due_out is when, or 0. ERR_DATA: that row
- * is damaged and is left alone for a lease, so that the others get their turn.
+ * is damaged and is left alone for a lease, so that the others get their turn. The one with last_id is taken when no other is due.
  */
 CHECKED enum err outbox_claim(struct store *store, int64_t now, int64_t lease_seconds,
-    struct outbox_row **out, int64_t *next_due_out);
+    const char *last_id_or_null, struct outbox_row **out, int64_t *next_due_out);
 /* ERR_NOUSER when there is none. */
 CHECKED enum err outbox_by_id(struct store *store, const char *id, struct outbox_row **out);
 /* Own transaction each, or part of the one begun. ERR_NOUSER if there is no such row. outbox_sent forgets
  * the mail's bytes; hurry is for waiting and failed ones, and for damaged ones there is drop. */
 CHECKED enum err outbox_sent(struct store *store, const char *id, int64_t now);
 CHECKED enum err outbox_retry(struct store *store, const char *id, int64_t due, const char *error);
+/* As outbox_retry; but it may have arrived, which is counted. */
+CHECKED enum err outbox_doubted(
+    struct store *store, const char *id, int64_t due, const char *error);
 CHECKED enum err outbox_failed(struct store *store, const char *id, int64_t now, const char *error);
 CHECKED enum err outbox_bounced(struct store *store, const char *id, int64_t now, const char *why);
 /* Claimed in vain, by no fault of the mail: due at once again, and the attempt does not count. */

@@ -4,7 +4,7 @@
 DIR/control holds words, read anew for each connection, and by smtp for each answer:
   tls=at-once|starttls|off   cert=FILE key=FILE   most=1.1 (the newest TLS that it speaks)   inject (says more behind its answer to STARTTLS)
   smtp: greet=CODE auth=CODE mail=CODE rcpt=CODE data=CODE dot=CODE; a CODE may be "drop" (closes instead of answering; at the dot, after
-  having taken the mail) or "hang" (answers no more)
+  having taken the mail), "hang" (answers no more) or "late" (250, after three seconds); lose=WORD (closes when a recipient has it)
 DIR/heard has each line that came, decrypted; DIR/mails/N each mail taken, its envelope in the first two lines.
 """
 import os
@@ -89,6 +89,9 @@ class Session(socketserver.StreamRequestHandler):
             raise Gone
         if code == 'hang':
             time.sleep(3600)
+        if code == 'late':
+            time.sleep(3)
+            code = '250'
         self.say('%s %s' % (code, text))
         if code == '421':
             raise Gone
@@ -117,6 +120,9 @@ class Session(socketserver.StreamRequestHandler):
                 sender, recipients = line, []
                 self.answer('mail', '250', 'sender')
             elif verb == 'RCPT':
+                if control().get('lose', '\n') in line:
+                    self.heard(b'(lost)')
+                    raise Gone
                 if self.answer('rcpt', '250', 'recipient'):
                     recipients.append(line)
             elif verb == 'DATA' and recipients:
@@ -140,7 +146,7 @@ class Session(socketserver.StreamRequestHandler):
             if line == b'.\r\n':
                 break
             lines.append(line[1:] if line.startswith(b'.') else line)
-        if control().get('dot', '250') not in ('250', 'drop'):
+        if control().get('dot', '250') not in ('250', 'drop', 'late'):
             return
         name = '%s/mails/%06d' % (DIR, time.monotonic_ns() // 1000 % 1000000000)
         with open(name, 'wb') as f:

@@ -39,7 +39,7 @@ static void claims(struct store *store, int64_t now, const char *id, int64_t exp
 	struct outbox_row *row = NULL;
 	int64_t next = 0;
 
-	assert_fine(outbox_claim(store, now, 60, &row, &next));
+	assert_fine(outbox_claim(store, now, 60, NULL, &row, &next));
 	assert_string_equal(row ? row->id : "", id);
 	assert_int_equal(next, expected_next);
 	outbox_row_free(&row);
@@ -74,7 +74,7 @@ static void what_goes_in_comes_out(void **state)
 		int64_t next;
 
 		assert_written(place->store, outbox_insert(place->store, &in));
-		assert_fine(outbox_claim(place->store, NOW, 60, &out, &next));
+		assert_fine(outbox_claim(place->store, NOW, 60, NULL, &out, &next));
 		assert_non_null(out);
 		outbox_row_free(&out);
 		assert_fine(outbox_by_id(place->store, in.id, &out));
@@ -110,6 +110,58 @@ static void oldest_first_and_once_a_lease(void **state)
 	claims(place->store, NOW + 60, b, 0);
 }
 
+/* One that held up the others lets them go first. */
+static void one_may_come_last(void **state)
+{
+	struct place *place = *state;
+	struct outbox_row *row = NULL;
+	int64_t next;
+	char a[27], b[27];
+	const struct {
+		int64_t now;
+		const char *last, *expect;
+	} cases[] = {
+		{ NOW, a, a }, /* b is not due yet */
+		{ NOW + 200, a, b },
+		{ NOW + 400, b, a },
+		{ NOW + 600, "unknown", b },
+		{ NOW + 800, NULL, a },
+	};
+
+	put(place->store, ALICE, OUTBOX_REPLY, NOW, a);
+	put(place->store, ALICE, OUTBOX_REPLY, NOW + 10, b);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_fine(
+		    outbox_claim(place->store, cases[i].now, 60, cases[i].last, &row, &next));
+		assert_string_equal(row->id, cases[i].expect);
+		outbox_row_free(&row);
+	}
+}
+
+static void doubts_are_counted(void **state)
+{
+	struct place *place = *state;
+	struct outbox_row *row = NULL;
+	int64_t hurried;
+	char id[27];
+
+	put(place->store, ALICE, OUTBOX_REPLY, NOW, id);
+	assert_fine(outbox_retry(place->store, id, NOW, "451"));
+	for (int i = 0; i < 2; i++)
+		assert_fine(outbox_doubted(place->store, id, NOW + 5, "lost"));
+	assert_fine(outbox_by_id(place->store, id, &row));
+	assert_int_equal(row->doubts, 2);
+	assert_int_equal(row->due, NOW + 5);
+	assert_string_equal(row->last_error, "lost");
+	outbox_row_free(&row);
+	/* Who asks for it wants it sent, whatever came before. */
+	assert_fine(outbox_hurry(place->store, id, NOW, &hurried));
+	assert_fine(outbox_by_id(place->store, id, &row));
+	assert_int_equal(row->doubts, 0);
+	outbox_row_free(&row);
+	assert_fault(outbox_doubted(place->store, "x", NOW, "lost"), ERR_NOUSER);
+}
+
 static void null_sender_is_no_missing_sender(void **state)
 {
 	struct place *place = *state;
@@ -118,7 +170,7 @@ static void null_sender_is_no_missing_sender(void **state)
 
 	row.sender[0] = '\0';
 	assert_written(place->store, outbox_insert(place->store, &row));
-	assert_fine(outbox_claim(place->store, NOW, 60, &out, &next));
+	assert_fine(outbox_claim(place->store, NOW, 60, NULL, &out, &next));
 	assert_string_equal(out->sender, "");
 	outbox_row_free(&out);
 	mail_clear(&row);
@@ -234,7 +286,7 @@ static void joins_a_transaction(void **state)
 	put(place->store, ALICE, OUTBOX_REPLY, NOW, id);
 	assert_fine(store_begin(place->store));
 	assert_fine(outbox_drop(place->store, id));
-	assert_fine(outbox_claim(place->store, NOW, 60, &row, &next));
+	assert_fine(outbox_claim(place->store, NOW, 60, NULL, &row, &next));
 	assert_null(row);
 	store_rollback(place->store);
 	assert_int_equal(peek(place, "SELECT count(*) FROM outbox"), 1);
@@ -326,11 +378,11 @@ static void damaged_one_does_not_block(void **state)
 	put(place->store, ALICE, OUTBOX_REPLY, NOW, a);
 	put(place->store, BOB, OUTBOX_REPLY, NOW, b);
 	tamper(place, "UPDATE outbox SET recipient = 'mallory@example.com' WHERE number = 1");
-	assert_fault(outbox_claim(place->store, NOW, 60, &row, &next), ERR_DATA);
+	assert_fault(outbox_claim(place->store, NOW, 60, NULL, &row, &next), ERR_DATA);
 	assert_null(row);
 	assert_says("outbox mail 1 is damaged");
 	claims(place->store, NOW, b, 0);
-	assert_fault(outbox_claim(place->store, NOW + 60, 60, &row, &next), ERR_DATA);
+	assert_fault(outbox_claim(place->store, NOW + 60, 60, NULL, &row, &next), ERR_DATA);
 	assert_fault(outbox_sent(place->store, a, NOW), ERR_DATA);
 	assert_fault(outbox_each(place->store, false, keep, &last), ERR_DATA);
 	assert_string_equal(last.id, b); /* the others are shown */
@@ -370,7 +422,7 @@ static int claim_all(const char *path)
 	if (store_open(path, 30, &store))
 		return 200;
 	for (;;) {
-		if (outbox_claim(store, NOW, 3600, &row, &next))
+		if (outbox_claim(store, NOW, 3600, NULL, &row, &next))
 			return 201;
 		if (!row)
 			break;
@@ -450,6 +502,8 @@ int main(void)
 		in_place(what_goes_in_comes_out),
 		in_place(oldest_first_and_once_a_lease),
 		in_place(null_sender_is_no_missing_sender),
+		in_place(one_may_come_last),
+		in_place(doubts_are_counted),
 		in_place(one_mail_through_its_life),
 		in_place(unknown_ids),
 		in_place(hurry_all_takes_the_failed_too),
