@@ -15,7 +15,7 @@ struct aside {
 };
 
 struct asides {
-	struct aside *at;
+	struct aside *at; /* by id */
 	size_t count;
 };
 

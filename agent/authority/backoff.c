@@ -28,13 +28,14 @@ void backoff_fail(struct backoff *b, bool patiently)
 	if (pause_ms > b->most_ms)
 		pause_ms = b->most_ms;
 	b->times++;
-	b->until_ms = when_monotonic_ms() + spread(pause_ms);
+	b->pause_ms = spread(pause_ms);
+	b->until_ms = when_monotonic_ms() + b->pause_ms;
 }
 
 void backoff_end(struct backoff *b)
 {
 	b->times = 0;
-	b->until_ms = 0;
+	b->pause_ms = b->until_ms = 0;
 }
 
 int64_t backoff_wait_ms(const struct backoff *b)

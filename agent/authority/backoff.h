@@ -7,6 +7,7 @@
 
 struct backoff {
 	int64_t first_ms, most_ms;
+	int64_t pause_ms; /* the last one */
 	int64_t until_ms; /* monotonic; 0: never failed, or it worked since */
 	unsigned times;
 };

@@ -27,6 +27,8 @@
 #define PAUSE_MOST_SECONDS 15
 #define GONE_MS 5000 /* a listing that names mails that are gone is old, or wrong */
 #define TELL_MS 1000
+#define PROVEN_MS 30000 /* a connection that lasts so long was no mere attempt */
+#define SETTLES (SETTLE_DELETE + 1)
 
 /* A mail in a worker's hands. */
 struct flight {
@@ -47,11 +49,16 @@ struct intake {
 	const struct conf_mailbox *conf;
 	struct mailbox *box; /* NULL: it can't be reached */
 	struct backoff reconnect;
-	bool well;     /* as told last */
-	char *trouble; /* why not */
+	int64_t opened_ms; /* monotonic */
+	bool looked;       /* all of it, since then */
+	bool doubted;      /* the connection before was lost soon after it had looked */
+	bool well;         /* as told last */
+	char *trouble;     /* why not */
 	struct listing listing;
 	struct flight flights[IN_FLIGHT_MAX];
 	struct asides asides;
+	/* While a folder takes nothing one mail stands for all that are to go there, a different one each time. */
+	struct backoff refused[SETTLES];
 	/* While something of ours is out of order only one mail at a time is tried, a different one each time, so that neither ten thousand mails keep us busy
 	 * with failing, nor one that fails by its own fault holds up the rest (I9). */
 	struct backoff pause;
@@ -161,12 +168,28 @@ static void listing_clear(struct listing *listing)
 	*listing = (struct listing){ .stale = true };
 }
 
+/*
+ * How long until the connection has lasted, so that it was worth its login: some servers take the login and let us look, and hang up
+ * then, every time.
+ */
+static int64_t unproven_ms(const struct intake *in)
+{
+	int64_t enough = in->reconnect.most_ms < PROVEN_MS ? in->reconnect.most_ms : PROVEN_MS;
+
+	if (in->reconnect.pause_ms > enough)
+		enough = in->reconnect.pause_ms;
+	int64_t left = in->opened_ms + enough - when_monotonic_ms();
+	return left > 0 ? left : 0;
+}
+
 /* Closes the mailbox for what err_text() says; said once, however often it is tried in vain. */
 static void lose(struct intake *in, enum err rc)
 {
 	const char *url = in->conf->server.url;
 	char *why = str_dup(err_text()), span[WHEN_TEXT_SIZE];
 
+	in->doubted = in->looked && unproven_ms(in) > 0;
+	in->looked = false;
 	mailbox_close(&in->box);
 	listing_clear(&in->listing);
 	in->well = false;
@@ -189,14 +212,19 @@ static enum err connect_now(struct intake *in)
 	enum err rc = mailbox_open(in->conf, &in->box);
 
 	listing_clear(&in->listing);
+	in->opened_ms = when_monotonic_ms();
 	return rc;
 }
 
 /* After a whole look, as a server may take our password and then nothing more. */
 static void found_well(struct intake *in)
 {
-	backoff_end(&in->reconnect);
-	if (in->well)
+	in->looked = true;
+	if (unproven_ms(in) == 0) {
+		backoff_end(&in->reconnect);
+		in->doubted = false;
+	}
+	if (in->well || in->doubted)
 		return;
 	if (in->trouble)
 		journal_info("mailbox %s can be read again", in->conf->server.url);
@@ -216,6 +244,7 @@ static enum err settle(struct intake *in, const char *id, enum settle how)
 	if (rc == ERR_OK) {
 		if (aside)
 			aside_drop(&in->asides, aside);
+		backoff_end(&in->refused[how]);
 		unhindered(in, id);
 		return rc;
 	}
@@ -225,6 +254,8 @@ static enum err settle(struct intake *in, const char *id, enum settle how)
 	if (rc == ERR_UNAVAILABLE)
 		return rc;
 	backoff_fail(&aside->again, false);
+	if (backoff_wait_ms(&in->refused[how]) == 0)
+		backoff_fail(&in->refused[how], false);
 	if (hindered(in, id, str_printf("a mail can't be put away: %s", err_text())))
 		journal_error(
 		    "cannot put away %s: %s; it was worked on, and is tried again", id, err_text());
@@ -238,17 +269,60 @@ static bool is_due(const struct intake *in, const struct aside *aside)
 	return backoff_wait_ms(&aside->again) == 0;
 }
 
+static enum err settle_aside(struct intake *in, const struct aside *aside)
+{
+	char *id = str_dup(aside->id);
+	enum err rc = settle(in, id, aside->how);
+
+	str_free(&id);
+	return rc;
+}
+
+/* The one of those owed that was tried least. */
+static const struct aside *stand_in(const struct intake *in, enum settle how)
+{
+	const struct aside *least = NULL;
+
+	for (size_t i = 0; i < in->asides.count; i++) {
+		const struct aside *aside = &in->asides.at[i];
+		if (aside->owed && aside->how == how &&
+		    (!least || aside->again.times < least->again.times))
+			least = aside;
+	}
+	return least;
+}
+
+/* Whether one may be tried while the others wait for it. */
+static bool may_stand_in(const struct intake *in, enum settle how)
+{
+	const struct backoff *refused = &in->refused[how];
+
+	return !(in->options->once && refused->times > ONCE_TRIES) && backoff_wait_ms(refused) == 0;
+}
+
+static enum err settle_owed_so(struct intake *in, enum settle how)
+{
+	enum err rc = ERR_OK;
+
+	if (in->refused[how].times > 0) {
+		const struct aside *one = may_stand_in(in, how) ? stand_in(in, how) : NULL;
+		if (one)
+			rc = settle_aside(in, one);
+	}
+	for (size_t i = in->asides.count; rc == ERR_OK && in->refused[how].times == 0 && i-- > 0;) {
+		const struct aside *aside = &in->asides.at[i];
+		if (aside->owed && aside->how == how && is_due(in, aside))
+			rc = settle_aside(in, aside);
+	}
+	return rc;
+}
+
 static enum err settle_owed(struct intake *in)
 {
 	enum err rc = ERR_OK;
 
-	for (size_t i = in->asides.count; rc == ERR_OK && i-- > 0;) {
-		struct aside *aside = &in->asides.at[i];
-		char *id = aside->owed && is_due(in, aside) ? str_dup(aside->id) : NULL;
-		if (id)
-			rc = settle(in, id, aside->how);
-		str_free(&id);
-	}
+	for (size_t how = 0; rc == ERR_OK && how < SETTLES; how++)
+		rc = settle_owed_so(in, (enum settle)how);
 	return rc;
 }
 
@@ -426,7 +500,10 @@ static int64_t asides_wait_ms(const struct intake *in)
 
 	for (size_t i = 0; i < in->asides.count; i++) {
 		const struct aside *aside = &in->asides.at[i];
-		if (aside->owed || (may_fly(in) && !flies(in, aside->id)))
+		const struct backoff *refused = &in->refused[aside->how];
+		if (aside->owed && refused->times > 0)
+			sooner(&wait, backoff_wait_ms(refused));
+		else if (aside->owed || (may_fly(in) && !flies(in, aside->id)))
 			sooner(&wait, backoff_wait_ms(&aside->again));
 	}
 	return wait;
@@ -446,6 +523,8 @@ static int wait_ms(const struct intake *in)
 		sooner(&wait, backoff_wait_ms(&in->pause));
 	if (wants_news(in))
 		sooner(&wait, in->listing.until_ms - when_monotonic_ms());
+	if (in->looked && in->reconnect.times > 0)
+		sooner(&wait, unproven_ms(in));
 	if (tell_due_ms(in) >= 0)
 		sooner(&wait, tell_due_ms(in));
 	if (in->options->once)
@@ -497,9 +576,13 @@ static enum err wait_for_news(struct intake *in)
 /* With --once: may something that failed still be tried again? */
 static bool tries_again(const struct intake *in)
 {
-	for (size_t i = 0; i < in->asides.count; i++)
-		if (in->asides.at[i].again.times <= ONCE_TRIES)
+	for (size_t i = 0; i < in->asides.count; i++) {
+		const struct aside *aside = &in->asides.at[i];
+		const struct backoff *refused = &in->refused[aside->how];
+		if (aside->owed && refused->times > 0 ? refused->times <= ONCE_TRIES
+						      : aside->again.times <= ONCE_TRIES)
 			return true;
+	}
 	return false;
 }
 
@@ -559,6 +642,8 @@ int intake_main(const struct role_options *options)
 
 	for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
 		in.flights[i].ticket = -1;
+	for (size_t i = 0; i < SETTLES; i++)
+		in.refused[i] = in.reconnect;
 	if (!options->once) /* which may take as long as a server's silence */
 		role_report(false, "connecting");
 	intake_run(&in);
