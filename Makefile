@@ -100,7 +100,7 @@ check-root:  ## what needs root: network namespaces
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(ROOT_PACKAGES)"
 	@$(MAKE) -s -j2 all tools
 	@tests/run $(ROOTS)
-check-long:  ## what takes long: many enrollments in one daemon
+check-long:  ## what takes long: many enrollments in one daemon, second servers, pages in a browser
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(LONG_PACKAGES)"
 	@$(MAKE) -s fixture-dovecot fixture-postfix fixture-cyrus fixture-exim
 	@$(MAKE) -s -j2 all tools
@@ -113,7 +113,7 @@ flow:  ## the end-to-end tests only
 	@$(MAKE) -s fixture-dovecot fixture-postfix
 	@$(MAKE) -s -j2 all tools
 	@tests/run $(FLOWS)
-bench:  ## BENCH_SECONDS=60 of an idle daemon at real mail servers: processor time and memory
+bench:  ## what an idle daemon (BENCH_SECONDS=60) and a table of people (BULK_LINES=100000) cost
 	@$(MAKE) -s packages WHICH="$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)"
 	@$(MAKE) -s fixture-dovecot fixture-postfix
 	@$(MAKE) -s -j2 all tools
