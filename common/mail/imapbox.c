@@ -102,13 +102,21 @@ static void add_found(struct imapbox *box, struct found *found)
 	if (found->count == 0)
 		return;
 	qsort(found->uids, found->count, sizeof *found->uids, by_number);
-	box->uids = mem_array(box->uids, box->uid_count + found->count, sizeof *box->uids);
+	box->uids = mem_array(box->uids, IMAPBOX_WAITING_MOST, sizeof *box->uids);
 	for (size_t i = 0; i < found->count; i++)
-		if (found->uids[i] > box->searched) {
+		if (box->uid_count == IMAPBOX_WAITING_MOST) {
+			box->unsearched = true;
+			return;
+		} else if (found->uids[i] > box->searched) {
 			box->searched = found->uids[i];
 			box->uids[box->uid_count++] = found->uids[i];
 			box->grown = true;
 		}
+}
+
+bool imapbox_may_search(const struct imapbox *box)
+{
+	return box->unsearched && box->uid_count <= IMAPBOX_WAITING_MOST / 2;
 }
 
 enum err imapbox_search(struct imapbox *box)
@@ -145,7 +153,7 @@ static enum err box_list(struct mailbox *mailbox, char ***ids_out, size_t *count
 	struct imapbox *box = mailbox->state;
 	enum err err = imapbox_connected(box);
 
-	if (!err && box->unsearched) {
+	if (!err && imapbox_may_search(box)) {
 		err = imapbox_idle_end(box);
 		if (!err)
 			err = imapbox_search(box);
@@ -201,7 +209,10 @@ static enum err flag_and_expunge(struct imapbox *box, uint32_t uid)
 	return err;
 }
 
-/* RFC 6851; a UID that is gone is passed over without a word (RFC 3501 6.4.8). */
+/*
+ * RFC 6851. Without it a connection that is lost between COPY and STORE leaves the mail here and a copy there, and nobody knows: it is copied a
+ * second time. A UID that is gone is passed over without a word (RFC 3501 6.4.8).
+ */
 static enum err move_to(struct imapbox *box, uint32_t uid, const char *raw)
 {
 	struct buf name = BUF_INIT;
@@ -272,7 +283,9 @@ static enum err box_check(struct mailbox *mailbox, struct buf *notes)
 	} wanted[] = {
 		{ "IDLE",
 		    "has no IDLE: it is asked for new mail once a minute, so answers come later" },
-		{ "MOVE", "has no MOVE: settled mails are copied and then removed" },
+		{ "MOVE",
+		    "has no MOVE: settled mails are copied and then removed, and one over which the "
+		    "connection is lost in between comes to their folder twice" },
 		{ "UIDPLUS",
 		    "has no UIDPLUS: removed mails, also such with tokens, are only marked as deleted and "
 		    "stay in the folder until somebody expunges it" },

@@ -64,7 +64,7 @@ enum err imapbox_idle_end(struct imapbox *box)
 
 static bool has_news(const struct imapbox *box)
 {
-	return box->unsearched || box->grown;
+	return imapbox_may_search(box) || box->grown;
 }
 
 enum err imapbox_watch(struct imapbox *box, int *fd_out, int64_t *within_ms_out)
@@ -116,7 +116,10 @@ static enum err renew(struct imapbox *box)
 
 	if (!err)
 		err = imapbox_command(box, 0, NULL, NULL, "NOOP");
-	if (!err || err == ERR_TEMPORARY)
+	if (err == ERR_TEMPORARY)
+		err = ERR_OK;
+	box->unsearched = true;
+	if (!err && imapbox_may_search(box))
 		err = imapbox_search(box);
 	imapbox_renew_later(box);
 	return err;

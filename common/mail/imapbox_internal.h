@@ -16,6 +16,8 @@
 
 #define IMAPBOX_RANGE 100 /* mails asked for at once */
 #define IMAPBOX_CODE_BYTES 32
+#define IMAPBOX_WAITING_MOST \
+	10000 /* mails known to wait; the others are found when half of these are done */
 
 /* A mail fetched before it is asked for. */
 struct imapbox_ahead {
@@ -156,7 +158,9 @@ CHECKED enum err imapbox_idle_end(struct imapbox *box);
 
 /* ---- imapbox.c ---- */
 
-/* Adds to the UIDs that wait what has come since the last search. */
+/* Whether there may be mails that no search has found, and room for them. */
+bool imapbox_may_search(const struct imapbox *box);
+/* Adds to the UIDs that wait what has come since the last search, the oldest first, as many as there is room for. */
 CHECKED enum err imapbox_search(struct imapbox *box);
 /* The mail is here no more. */
 void imapbox_forget(struct imapbox *box, uint32_t uid);

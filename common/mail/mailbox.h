@@ -27,7 +27,7 @@ enum settle {
  */
 CHECKED enum err mailbox_open(const struct conf_mailbox *conf, struct mailbox **out);
 void mailbox_close(struct mailbox **box);
-/* The ids of all mails that wait now, oldest first; NULL-terminated array, each id and the array malloc'ed. */
+/* The ids of all mails that wait now (of a server's: of the oldest ten thousand, and of others once half of these are settled), oldest first; NULL-terminated array, each id and the array malloc'ed. */
 CHECKED enum err mailbox_list(struct mailbox *box, char ***ids_out, size_t *count_out);
 void mailbox_list_free(char ***ids);
 /* The first max_bytes of a mail; *size_out its whole size. ERR_NOINPUT when it is gone; ERR_IO when this one can't be read: the others may well be. */

@@ -667,6 +667,45 @@ static void waiting(void **state)
 	}
 }
 
+/* Of very many only the oldest are kept in mind; the others are found when these are done. */
+static void many_waiting(void **state)
+{
+	struct place *p = *state;
+	struct buf numbers = BUF_INIT;
+	char **ids = NULL;
+	size_t count = 0;
+
+	for (unsigned uid = 12000; uid > 0; uid--)
+		buf_addf(&numbers, " %u", uid);
+	char *script = str_printf("%s< UID SEARCH UID 1:* UNDELETED\n> * SEARCH%s\n> $ OK done\n%s",
+	    OPEN("IDLE", "12000"), buf_text(&numbers),
+	    "< IDLE\n> + idling\n> * 12001 EXISTS\n~ 50\n= DONE\n> $ OK\n" SEARCH(
+		"10001", " 12001 10001") LOGOUT);
+	begin(p, script);
+	assert_int_equal(mailbox_list(p->box, &ids, &count), ERR_OK);
+	assert_int_equal(count, IMAPBOX_WAITING_MOST);
+	assert_string_equal(ids[0], "77-1");
+	assert_string_equal(ids[count - 1], "77-10000");
+	mailbox_list_free(&ids);
+	struct imapbox *box = p->box->state;
+	int fd = -1;
+	int64_t within = 0;
+	bool news = true;
+	assert_int_equal(mailbox_watch(p->box, &fd, &within), ERR_OK);
+	assert_int_equal(mailbox_drain(p->box, &news), ERR_OK);
+	assert_false(news); /* no room */
+	box->uid_count = IMAPBOX_WAITING_MOST / 2 + 1;
+	imapbox_forget(box, 1);
+	assert_true(wait_news(p));
+	assert_int_equal(mailbox_list(p->box, &ids, &count), ERR_OK);
+	assert_int_equal(count, IMAPBOX_WAITING_MOST / 2 + 2);
+	assert_string_equal(ids[count - 1], "77-12001");
+	mailbox_list_free(&ids);
+	end(p);
+	str_free(&script);
+	buf_free(&numbers);
+}
+
 /* What came between the listing and the watch. */
 static void news_meanwhile(void **state)
 {
@@ -838,12 +877,12 @@ int main(void)
 	const struct CMUnitTest tests[] = { IN_PLACE(opening), IN_PLACE(numbered_anew),
 		IN_PLACE(starttls_missing), cmocka_unit_test(folder_names), IN_PLACE(wrong_folder),
 		IN_PLACE(another_folder), IN_PLACE(listing), IN_PLACE(search_refused),
-		IN_PLACE(one_mail), IN_PLACE(odd_answers), IN_PLACE(less_than_the_mail),
-		IN_PLACE(strange_ids), IN_PLACE(reading_ahead), IN_PLACE(range_refused),
-		IN_PLACE(moving), IN_PLACE(checking), IN_PLACE(waiting), IN_PLACE(news_meanwhile),
-		IN_PLACE(others_remove), IN_PLACE(idle_refused), IN_PLACE(without_idle),
-		IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle), IN_PLACE(huge_literal),
-		IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
+		IN_PLACE(many_waiting), IN_PLACE(one_mail), IN_PLACE(odd_answers),
+		IN_PLACE(less_than_the_mail), IN_PLACE(strange_ids), IN_PLACE(reading_ahead),
+		IN_PLACE(range_refused), IN_PLACE(moving), IN_PLACE(checking), IN_PLACE(waiting),
+		IN_PLACE(news_meanwhile), IN_PLACE(others_remove), IN_PLACE(idle_refused),
+		IN_PLACE(without_idle), IN_PLACE(idle_renewed), IN_PLACE(lost_in_idle),
+		IN_PLACE(huge_literal), IN_PLACE(breaks_always), IN_PLACE(folder_replaced) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
