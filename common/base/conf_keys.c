@@ -67,7 +67,7 @@ const struct conf_key conf_keys[] = {
 	  "Where mails go that ask for nothing. Empty: they are deleted." },
 	{ "mailbox", "timeout", CONF_SPAN, MAILBOX_AT(timeout_seconds), "60s", 1, 3600, NULL, 0,
 	  "How long the IMAP server may take to answer." },
-	{ "mailbox", "idle", CONF_SPAN, MAILBOX_AT(idle_seconds), "5m", 1, 1740, NULL, 0,
+	{ "mailbox", "idle", CONF_SPAN, MAILBOX_AT(idle_seconds), "5m", 1, 300, NULL, 0,
 	  "How long to wait for the IMAP server's word before it is asked again." },
 
 	{ "submit", "url", CONF_SUBMIT_URL, AT(submit.server.url), "sendmail:/usr/sbin/sendmail", 0, 0, NULL, SAMPLE(submit_url),

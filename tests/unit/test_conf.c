@@ -255,6 +255,7 @@ static void faults_have_file_and_line(void **state)
 		{ "limits {\n\tnesting = 0\n}\n", 2, "nesting: 0 is not between 1 and 100" },
 		{ "limits {\n\tnesting = many\n}\n", 2, "nesting: \"many\" is not a number" },
 		{ "limits { poll = 2d }", 1, "poll: 2d is not between 1 second and 1 day" },
+		{ "mailbox { idle = 6m }", 1, "idle: 6m is not between 1 second and" },
 		{ "limits { poll = soon }", 1, "poll: \"soon\" is not a span of time" },
 		{ "limits { mail-size = 3X }", 1, "mail-size: \"3X\" is not a size" },
 		{ "limits { mail-size = K }", 1, "mail-size: \"K\" is not a size" },
