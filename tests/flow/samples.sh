@@ -32,20 +32,23 @@ authority_new
 echo 'nonsense = 1' >>"$COUNTERSIGN_CONF"
 like "what is wrong with a file is said with the line" "$(countersignd -n 2>&1)" '\.conf:[0-9]'
 (umask 077; echo 'secret of sa' >"$T/sa/password")
-mkdir -p "$S/dovecot"
+mkdir -p -m 755 "$S/dovecot" # Postfix has to reach the socket there
 echo "sa:{PLAIN}secret of sa:$(as_nobody id -u):$(as_nobody id -g)::$S/dovecot/mail/sa::" >"$S/dovecot/countersign.users"
-dovecot_start good "$(changed "$top/samples/dovecot-local.conf" "s|/etc/dovecot/countersign.users|$S/dovecot/countersign.users|")"
+lmtp=$S/dovecot/lmtp.socket
+dovecot_start good "$(changed "$top/samples/dovecot-local.conf" "s|/etc/dovecot/countersign.users|$S/dovecot/countersign.users|" \
+    "s|/var/spool/postfix/private/dovecot-lmtp|$lmtp|" "s|mode = 0600|mode = 0666|" "s|user = postfix|user = $(as_nobody id -un)|" "s|group = postfix|group = $(as_nobody id -gn)|")"
 sed -i '/^sa:/d' "$S/dovecot/users"
-postfix_start
+postfix_start good "$(changed "$top/samples/dovecot-postfix.cf" "s|unix:private/dovecot-lmtp|unix:$lmtp|")"
 imaps=$imaps_port submissions=$submissions_port
 
 # ---- Dovecot and Postfix on one machine ----
-sample dovecot-postfix "s|sa@localhost/INBOX|sa@localhost:$imap_port/INBOX|" "s|localhost:25|localhost:$smtp_port|" "s|/etc/countersign/imap-password|$T/sa/password|"
+sample dovecot-postfix "s|sa@localhost/INBOX|sa@localhost:$imap_port/INBOX|" "s|localhost:25\"|localhost:$smtp_port\"|" "s|/etc/countersign/imap-password|$T/sa/password|"
 works dovecot-postfix
 daemon_start
 is "dovecot-postfix.conf: the daemon is ready" $? 0
 enroll_plain alice
 mailbox_settled Done 1
+like "dovecot-postfix.cf: what came was handed over by LMTP" "$(cat "$S/postfix/postfix.log")" "to=<sa@example.org>, relay=[^ ]*$lmtp\\], .*status=sent"
 daemon_stop
 
 # ---- a provider ----
@@ -63,7 +66,7 @@ like "oauth.conf: a token it was" "$(cat "$S/dovecot/dovecot.log")" 'Login: user
 
 # ---- Postfix alone, by a pipe; what Postfix runs is another user than root ----
 postfix_stop
-sample postfix-pipe "s|/var/lib/countersign/mail|$T/mail/inbox|" "s|localhost:25|localhost:$smtp_port|"
+sample postfix-pipe "s|/var/lib/countersign/mail|$T/mail/inbox|" "s|localhost:25\"|localhost:$smtp_port\"|"
 chmod 711 "$T" "$T/sa"
 chmod 644 "$COUNTERSIGN_CONF"
 [ "$(id -u)" != 0 ] || chown -R 65534:65534 "$T/sa/state" "$T/sa/run" "$T/mail/inbox"
