@@ -417,14 +417,14 @@ void server_begin(struct server *server, unsigned seconds, size_t bytes)
 	link->bytes_left = link->bytes_most;
 }
 
-int server_fd(const struct server *server)
-{
-	return server->link->fd;
-}
-
 bool server_has_closed(const struct server *server)
 {
 	return server->link->closed;
+}
+
+int server_fd(const struct server *server)
+{
+	return server->link->fd;
 }
 
 /* A poll may also tell of half a TLS record, or of one that brings no data. */

@@ -291,6 +291,9 @@ static enum err continue_login(struct session *session, struct sasl *sasl)
 static enum submit_result judge_login(
     const struct session *session, const struct sasl *sasl, const char *mechanism)
 {
+	bool ended =
+	    session->code == 421 || (session->code == 0 && server_has_closed(session->server));
+
 	if (session->code == 235)
 		return sasl_proved(sasl) == ERR_OK ? SUBMIT_SENT : SUBMIT_NO_SERVER;
 	say_reply(session);
@@ -305,9 +308,6 @@ static enum submit_result log_in(struct session *session)
 	struct buf secret = BUF_SECRET;
 	struct sasl *sasl = NULL;
 	enum submit_result result = SUBMIT_NO_SERVER;
-	bool ended =
-	    session->code == 421 || (session->code == 0 && server_has_closed(session->server));
-
 	const char *mechanism = server_mechanism(session->server, buf_text(&session->mechanisms));
 	enum err err = mechanism ? server_secret(session->server, &secret) : ERR_UNAVAILABLE;
 
