@@ -119,6 +119,33 @@ is "one keyset is here" "$(as bob countersign list --json | python3 -c 'import j
 agent_once
 is "and with the authority" "$(state_of bob)" default=active
 
+# ---- the agent is killed between committing a renewal and sending its reply ----
+. "$top/tests/lib/daemon.sh"
+submission=$(sed -n 's/^[[:space:]]*url = \("maildir:.*outgoing"\)/\1/p' "$COUNTERSIGN_CONF")
+printf '#!/bin/sh\nexit 75\n' >"$T/full" && chmod 700 "$T/full"
+conf_set submit url "\"sendmail:$T/full\""
+before=$(until_of bob)
+renewals() { store_sql "SELECT count(*) FROM renewal r JOIN keyset k ON k.id = r.keyset WHERE k.address = 'bob@example.org'"; }
+committed=$(renewals)
+clear_sent
+ok "bob renews" renews bob
+daemon_start
+ok "the renewal is committed" await 20 eval '[ "$(renewals)" -gt "$committed" ]'
+kill -9 $(descendants "$flow_daemon")
+{ wait "$flow_daemon"; } 2>/dev/null
+flow_daemon=
+is "no reply has left" "$(count_to bob@example.org '^Subject: Reply')" 0
+store_reply=$(store_sql "SELECT id FROM outbox WHERE kind = 'reply' AND sent = 0 AND recipient = 'bob@example.org'")
+ok "it waits in the outbox" test -n "$store_reply"
+for id in $store_reply; do ok "and is lost there" countersignctl outbox drop "$id"; done
+conf_set submit url "$submission"
+ok "bob's next renew" renews bob
+agent_once
+exits "succeeds" 0 opens bob
+agent_once
+ok "his certification is longer" test "$(until_of bob)" -gt "$before"
+is "he is active still" "$(state_of bob)" default=active
+
 # ---- what can't be renewed ----
 user carol
 exits "without a keyset" 67 renews carol
