@@ -17,6 +17,7 @@
 #include "text/address.h"
 
 #define WELL_KNOWN ".well-known"
+#define COMPROMISED "compromised" /* as `revoke --reason` says */
 #define FAILING_SINCE "publish-failing-since"
 #define CARD_BYTES_MAX (1u << 20)
 #define PUBLISH_LOCK "publish.lock"
@@ -133,12 +134,16 @@ struct gathered {
 	struct buf *out;
 };
 
-/* A key that others may have, and must not use any more; never one that was not confirmed (P5.4). */
+/*
+ * A key that others may have, and must not use any more; never one that was not confirmed (P5.4). The certification alone being withdrawn,
+ * who does not ask the authority finds a good key: in the hands of another it is not what the address leads to.
+ */
 static void gather_revoked(const struct keyset_row *row, void *context)
 {
 	struct gathered *g = context;
 
-	if (row->revoked && row->confirmed && !str_equal(row->fingerprint, g->fingerprint))
+	if (row->revoked && row->confirmed && !str_equal(row->fingerprint, g->fingerprint) &&
+	    (g->fingerprint || !str_equal(row->revoke_reason, COMPROMISED)))
 		buf_add(g->out, row->key.data, row->key.len);
 }
 

@@ -69,16 +69,21 @@ like "the log says by whom and why" "$(countersignctl log --address alice@exampl
 is "its deposit stays" "$(store_sql "SELECT count(*) FROM deposit WHERE address = 'alice@example.org'")" 2
 exits "it can't be revoked twice" 67 countersignctl revoke alice@example.org --keyset work --reason left
 
+revoke alice@example.org --keyset laptop --reason compromised
+not "compromised, with no other key of the address: nothing is published" test -e "$entry"
+generation alice laptop "$(token_for alice@example.org)"
+is "behind a new one both are, as revoked" "$(verdict "$entry" "$key") $(verdict "$entry" "$laptop") $(verdict "$entry" "$work")" "certified withdrawn withdrawn"
+
 # ---- somebody leaves ----
 conf_set policy revoked '"unpublish"'
 exits "asked on a terminal, yes" 0 "$top/tests/lib/terminal.py" yes -- countersignctl revoke alice@example.org --reason left
-is "all is revoked" "$(states_of alice@example.org)" "laptop=revoked work=revoked"
+is "all is revoked" "$(states_of alice@example.org)" "laptop=revoked laptop=revoked work=revoked"
 not "and where policy says so nothing is published" test -e "$entry"
-is "the deposits stay" "$(store_sql "SELECT count(*) FROM deposit WHERE address = 'alice@example.org'")" 2
+is "the deposits stay" "$(store_sql "SELECT count(*) FROM deposit WHERE address = 'alice@example.org'")" 3
 token=$(countersignctl recover alice@example.org 2>/dev/null | tee -a "$T/tokens")
-is "for the organisation to recover" "$(open_releases alice "$token")" 2
+is "for the organisation to recover" "$(open_releases alice "$token")" 3
 generation alice work "$token"
-is "and she may come back, under the same name" "$(states_of alice@example.org)" "laptop=revoked work=active work=revoked"
+is "and she may come back, under the same name" "$(states_of alice@example.org)" "laptop=revoked laptop=revoked work=active work=revoked"
 is "published again" "$(verdict "$entry" "$key")" certified
 
 # ---- while the daemon runs ----

@@ -41,7 +41,7 @@ mount --bind "$T/nsswitch" /etc/nsswitch.conf
 mount --bind "$T/roots" /etc/ssl/certs/ca-certificates.crt
 python3 "$T/serve.py" "$T/webroot" "$T/web.crt" "$T/web.key" 2>>"$T/web.log" &
 web=$!
-stop_web() { kill $web 2>/dev/null; for who in bob carol; do as $who gpgconf --kill all 2>/dev/null; done; flow_end; }
+stop_web() { kill $web 2>/dev/null; for who in bob carol dora; do as $who gpgconf --kill all 2>/dev/null; done; flow_end; }
 trap stop_web EXIT
 await 5 curl -s --cacert "$T/ca.crt" https://openpgpkey.example.org/.well-known/openpgpkey/example.org/policy
 
@@ -88,4 +88,31 @@ ok "gpg locates her for him" as bob gpg --batch --auto-key-locate clear,wkd --lo
 is "and holds her key valid" "$(validity bob)" f
 echo hello | as bob gpg --batch --no-tty --trust-model pgp --armor -r alice@example.org -e >"$T/to-alice"
 is "so he writes to her without a question" "$(as alice gpg --batch --quiet -d "$T/to-alice" 2>/dev/null)" hello
+
+# P5.4: a certification that the authority withdrew. Alone, its key is not there for a stranger to take; behind another it tells those who have it.
+user dora
+cp "$T/carol/.gnupg/dirmngr.conf" "$T/dora/.gnupg/"
+first=$(as carol gpg --list-keys --with-colons alice@example.org | awk -F: '/^fpr/{print $10; exit}')
+countersignctl revoke alice@example.org --reason compromised --yes >/dev/null </dev/null
+stranger_writes() { echo secret | as dora gpg --batch --no-tty --trust-model tofu+pgp --auto-key-locate clear,wkd --armor -r alice@example.org -e; }
+not "with her key compromised no stranger can write to alice" stranger_writes
+token_for alice@example.org >"$T/alice/token"
+as alice countersign request --token-file "$T/alice/token" --authority-key "$T/card.asc" --address alice@example.org --name 'Alice Example' --keyset second --submit "maildir:$T/mail/inbox" >/dev/null
+clear_sent
+agent_once
+as alice countersign open --level low --submit "maildir:$T/mail/inbox" "$(reply_to alice@example.org)" >/dev/null
+agent_once
+second=$(as alice gpg --list-keys --with-colons alice@example.org | awk -F: -v first="$first" '/^pub/{pub = 1} /^fpr/ && pub {pub = 0; if ($10 != first) print $10}')
+validities() { as "$1" gpg --batch --trust-model pgp --list-keys --with-colons "$first" "$second" 2>/dev/null | awk -F: '/^pub/{pub = substr($5, 1)} /^uid/{print pub "=" $2}' | sort | tr '\n' ' '; }
+wanted=$(printf '%s\n' "${first:24}=-" "${second:24}=f" | sort | tr '\n' ' ')
+ok "after a refresh by WKD" as carol gpg --batch --auto-key-locate clear,wkd --locate-external-keys alice@example.org
+is "gpg sees the withdrawn certification, and believes the new key" "$(validities carol)" "$wanted"
+SSL_CERT_FILE=$T/roots sq wkd get --binary alice@example.org >"$T/got" 2>"$T/err" || sed 's/^/# /' "$T/err"
+{ as carol gpg --export "$sa"; cat "$T/got"; } >"$T/ring"
+authentic() { sq-wot -k "$T/ring" -r "$sa" authenticate 'Alice Example <alice@example.org>' "$1"; }
+not "sq, by WKD, does not believe the old key any more" authentic "$first"
+ok "and believes the new one" authentic "$second"
+stranger_writes >"$T/to-alice" 2>/dev/null
+used=$(gpg --batch --list-packets "$T/to-alice" 2>/dev/null | grep -oE 'keyid [0-9A-F]{16}' | head -n 1)
+like "the stranger writes to the new one" "$(as alice gpg --list-keys --with-colons "$second" | grep ^sub)" ":${used#keyid }:"
 done_testing
