@@ -134,23 +134,26 @@ static enum err change(struct store *store, const char *sql, int64_t id)
 	return e ? e : query_run_for(store, seal, id);
 }
 
-/* Older ones of the keyset will never be in force. One that is damaged is passed over: it can't be confirmed either. */
-static enum err lapse_older(struct store *store, const struct renewal_row *row)
+/*
+ * No other one of the keyset will ever be in force, be it older or newer: each was made from the key as it was before, without a revocation that this one brings. One that is
+ * damaged is passed over: it can't be confirmed either.
+ */
+static enum err lapse_others(struct store *store, const struct renewal_row *row)
 {
 	static const char sql[] =
-	    "SELECT id FROM renewal WHERE keyset = ? AND id < ? AND key IS NOT NULL";
+	    "SELECT id FROM renewal WHERE keyset = ? AND id <> ? AND key IS NOT NULL";
 	struct query q = query_open(store, sql);
 	struct numbers ids = { 0 };
-	struct renewal_row *older = NULL;
+	struct renewal_row *other = NULL;
 	enum err e;
 
 	query_put_int(&q, row->keyset);
 	query_put_int(&q, row->id);
 	e = numbers_collect(&q, &ids);
 	for (size_t i = 0; !e && i < ids.count; i++) {
-		if (!(e = numbers_note(&ids, by_id(store, ids.at[i], &older))) && older)
+		if (!(e = numbers_note(&ids, by_id(store, ids.at[i], &other))) && other)
 			e = change(store, "UPDATE renewal SET key = NULL WHERE id = ?", ids.at[i]);
-		renewal_row_free(&older);
+		renewal_row_free(&other);
 	}
 	str_free(&ids.damage);
 	return numbers_end(&ids, e);
@@ -161,7 +164,7 @@ static enum err put_in_force(struct store *store, const struct renewal_row *row,
 	struct query q;
 	enum err e;
 
-	if ((e = keyset_renew(store, row)) || (e = lapse_older(store, row)))
+	if ((e = keyset_renew(store, row)) || (e = lapse_others(store, row)))
 		return e;
 	q = query_open(store, "UPDATE renewal SET key = NULL, confirmed = ? WHERE id = ?");
 	query_put_int(&q, now);

@@ -254,8 +254,8 @@ CHECKED enum err renewal_by_nonce(struct store *store, const char *nonce, struct
 CHECKED enum err renewal_each(struct store *store, int64_t keyset,
     void (*each)(const struct renewal_row *row, void *context), void *context);
 /*
- * Writes: key, encryption subkey, user ID and certified_until of the keyset become these, publish_due; older renewals of it that were never confirmed lapse (their key is emptied). Nothing if it is
- * in force, a newer one is, or it has ended itself. ERR_NOUSER if the keyset is not live.
+ * Writes: key, encryption subkey, user ID and certified_until of the keyset become these, publish_due; all other renewals of it that were never confirmed lapse (their key is emptied). Nothing if it is
+ * in force, has lapsed, or has ended itself. ERR_NOUSER if the keyset is not live.
  */
 CHECKED enum err renewal_confirm(struct store *store, int64_t id, int64_t now);
 void renewal_row_free(struct renewal_row **row);

@@ -76,11 +76,37 @@ PY
 request_lines renew alice@example.org "$alice" | forge - "$T/without.bin" | sealed_mail alice "$alice" | send
 like "a copy without the subkey's revocation does not bring it back" "$(part_of alice key.asc | gpg --batch --with-colons --show-keys 2>/dev/null)" "^sub:r:.*:${old_sub:24}:"
 
+# Of two that wait, the one that is confirmed is in force; the other was made before it and would take the revoked subkey back.
+pending() { # FIRST SECOND: two renewals, of which the first brings a new subkey and the second does not, or the other way round
+    local how
+    previous=$sub_alice
+    cp "$T/alice.bin" "$T/previous.bin"
+    revoke_subkey alice "$subkeys"
+    edit_key alice --quick-add-key "$alice" cv25519 encr 0
+    subkeys=$((subkeys + 1))
+    export_public alice
+    sub_alice=$(encryption_subkey alice "$alice")
+    for how in "$@"; do
+        request_lines renew alice@example.org "$alice" | forge - "$T/$how.bin" | sealed_mail alice "$alice" | send
+        declare -g "nonce_$how=$(field_of alice Nonce)"
+    done
+}
+answer() { printf 'From: alice@example.org\nTo: sa@example.org\nSubject: Re: Reply\n\nConfirmation: %s\n' "$1" | send; }
+in_use() { store_sql "SELECT encryption_fingerprint FROM keyset WHERE address = 'alice@example.org'"; }
+subkeys=2
+for order in 'alice previous' 'previous alice'; do
+    pending $order
+    answer "$nonce_alice"
+    is "of $order: the new subkey is in force" "$(in_use)" "$sub_alice"
+    answer "$nonce_previous"
+    is "of $order: the other one does not take the old one back" "$(in_use) $(published "$sub_alice")" "$sub_alice 1"
+done
+
 # ---- deposits by policy ----
 conf_set policy escrow '"required"'
 request_lines renew alice@example.org "$alice" | forge - "$T/alice.bin" | sealed_mail alice "$alice" | send
 is "the same encryption subkey needs no deposit" "$(outcome_for alice)" renewed
-revoke_subkey alice 2
+revoke_subkey alice "$subkeys"
 edit_key alice --quick-add-key "$alice" cv25519 encr 0
 export_public alice
 sub_alice=$(encryption_subkey alice "$alice")

@@ -537,7 +537,7 @@ static void in_force_when_confirmed(void **state)
 	int64_t keyset = keyset_confirmed(store), now = NOW + 101 * DAY;
 	int64_t first = renewal_stored(store, keyset, 1);
 	int64_t second = renewal_stored(store, keyset, 2);
-	int64_t third = renewal_stored(store, keyset, 3);
+	int64_t third = renewal_stored(store, keyset, 3), fourth;
 	struct renewal_row *row = NULL;
 
 	publish(store, keyset);
@@ -545,9 +545,10 @@ static void in_force_when_confirmed(void **state)
 	assert_written(store, renewal_confirm(store, second, now));
 	assert_keyset(store, keyset, "key 2", SUBKEY_2, NOW + 402 * DAY);
 	assert_int_equal(publish_due(store), keyset);
-	/* An older one, and the same again: nothing. */
+	/* An older one, a newer one, and the same again: nothing. */
 	publish(store, keyset);
 	assert_written(store, renewal_confirm(store, first, now));
+	assert_written(store, renewal_confirm(store, third, now));
 	assert_written(store, renewal_confirm(store, second, now + 1));
 	assert_keyset(store, keyset, "key 2", SUBKEY_2, NOW + 402 * DAY);
 	assert_int_equal(publish_due(store), 0);
@@ -560,8 +561,10 @@ static void in_force_when_confirmed(void **state)
 	assert_int_equal(row->confirmed, 0);
 	assert_int_equal(row->key.len, 0);
 	renewal_row_free(&row);
-	assert_written(store, renewal_confirm(store, third, now));
-	assert_keyset(store, keyset, "key 3", SUBKEY_2, NOW + 403 * DAY);
+	/* One that is made afterwards is another matter. */
+	fourth = renewal_stored(store, keyset, 4);
+	assert_written(store, renewal_confirm(store, fourth, now));
+	assert_keyset(store, keyset, "key 4", SUBKEY_2, NOW + 404 * DAY);
 }
 
 static void never_in_force(void **unused)
