@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/journal.h"
 #include "enroll/keyset.h"
 #include "pipeline.h"
@@ -136,7 +137,7 @@ struct known {
 	char name[KEYSET_NAME_MAX + 1];
 	char fingerprint[FINGERPRINT_SIZE];
 	enum keyset_state state;
-	int64_t until;
+	uint8_t key[HASH_BYTES];
 };
 
 struct known_list {
@@ -157,9 +158,8 @@ static void know(const struct keyset_row *row, void *context)
 
 	list->all = mem_array(list->all, list->count + 1, sizeof *list->all);
 	struct known *k = &list->all[list->count++];
-	*k = (struct known){
-		.id = row->id, .state = work_state(list->work, row), .until = row->certified_until
-	};
+	*k = (struct known){ .id = row->id, .state = work_state(list->work, row) };
+	hash_sha256(buf_bytes(&row->key), k->key);
 	snprintf(k->name, sizeof k->name, "%s", row->name);
 	memcpy(k->fingerprint, row->fingerprint, sizeof k->fingerprint);
 }
@@ -236,18 +236,21 @@ static bool check_known(struct work *w, const struct known_list *list, enum err 
 	    &w->refusal, any_present ? REASON_SIGNATURE_INVALID : REASON_KEYSET_EXISTS, NULL);
 }
 
-/* A renewal that was put in force meanwhile shows in `until`. */
+/* A renewal that was put in force meanwhile shows in the key. */
 static void add_to_picture(const struct known_list *list, struct buf *picture)
 {
-	for (size_t i = 0; i < list->count; i++)
-		buf_addf(picture, "%lld:%d:%lld ", (long long)list->all[i].id,
-		    (int)list->all[i].state, (long long)list->all[i].until);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct known *k = &list->all[i];
+		buf_addf(picture, "%lld:%d:", (long long)k->id, (int)k->state);
+		hex_add(picture, bytes_of(k->key, sizeof k->key));
+		buf_add_byte(picture, ' ');
+	}
 }
 
 enum err check_look(struct work *w)
 {
 	struct known_list list = { .work = w };
-	enum err rc = keyset_each(w->authority->store, w->address, false, know, &list);
+	enum err rc = keyset_each(w->authority->store, w->address, true, know, &list);
 
 	add_to_picture(&list, &w->picture);
 	free(list.all);
@@ -260,7 +263,7 @@ static bool check_keysets(struct work *w, enum err *failed)
 	struct known_list list = { .work = w };
 	bool good;
 
-	*failed = keyset_each(w->authority->store, w->address, false, know, &list);
+	*failed = keyset_each(w->authority->store, w->address, true, know, &list);
 	good = *failed == ERR_OK && check_known(w, &list, failed);
 	add_to_picture(&list, &w->picture);
 	free(list.all);
@@ -274,7 +277,7 @@ enum err check_picture(struct work *w)
 	struct known_list list = { .work = w };
 	struct keyset_row *row = NULL;
 	struct buf picture = BUF_INIT;
-	enum err rc = keyset_each(w->authority->store, w->address, false, know, &list);
+	enum err rc = keyset_each(w->authority->store, w->address, true, know, &list);
 
 	add_to_picture(&list, &picture);
 	if (rc == ERR_OK)
@@ -334,7 +337,7 @@ static bool check_not_revoked(struct work *w, enum err *failed)
 	struct known_list list = { .work = w };
 	bool revoked = false;
 
-	*failed = keyset_each(w->authority->store, w->address, false, know, &list);
+	*failed = keyset_each(w->authority->store, w->address, true, know, &list);
 	for (size_t i = 0; i < list.count; i++)
 		revoked |= list.all[i].state == KEYSET_REVOKED &&
 			   str_equal(list.all[i].fingerprint, w->facts->fingerprint);
@@ -440,14 +443,15 @@ enum err stage_check(struct work *w)
 		return check_request(w);
 	case WORK_CLIENT_CONFIRMATION:
 	case WORK_PLAIN_CONFIRMATION:
-		return check_confirmation(w);
 	case WORK_CLIENT_RENEWAL:
 	case WORK_PLAIN_RENEWAL:
-		rc = check_self_revocation(w);
-		return rc != ERR_OK || w->verdict != VERDICT_OPEN ? rc : check_renewal(w);
 	case WORK_OTHER:
 		break;
 	}
 	rc = check_self_revocation(w);
-	return rc != ERR_OK || w->verdict != VERDICT_OPEN ? rc : check_almost(w);
+	if (rc != ERR_OK || w->verdict != VERDICT_OPEN)
+		return rc;
+	if (work_is_renewal(w))
+		return check_renewal(w);
+	return w->kind == WORK_OTHER ? check_almost(w) : check_confirmation(w);
 }

@@ -7,10 +7,10 @@ authority_new
 conf_set limits mails-per-address-day 1000
 conf_set wkd directory "\"$T/wkd\""
 conf_set notify auditors '{"audit@example.org"}'
-knowing_user alice bob carol dora erin
-for who in alice bob carol erin; do enroll_plain $who; done
+knowing_user alice bob carol dora erin frank
+for who in alice bob carol erin frank; do enroll_plain $who; done
 plain_mail dora@example.org "$(token_for dora@example.org)" "$T/dora.asc" | send
-is "four keysets are active, one is not confirmed" "$(store_sql 'SELECT count(*), sum(confirmed > 0) FROM keyset')" '5|4'
+is "five keysets are active, one is not confirmed" "$(store_sql 'SELECT count(*), sum(confirmed > 0) FROM keyset')" '6|5'
 state_of() { store_sql "SELECT CASE WHEN revoked > 0 THEN 'revoked' WHEN confirmed > 0 THEN 'active' ELSE 'unconfirmed' END FROM keyset WHERE address = '$1@example.org'"; }
 # As GnuPG makes one with every key; the colon that it puts in front guards against accidents.
 certificate() { sed -n 's/^:*\(-----BEGIN\)/\1/; /^-----BEGIN/,$p' "$T/$1/.gnupg/openpgp-revocs.d/${!1}.rev"; }
@@ -99,6 +99,10 @@ is "unpublished, where policy says so" "$(published carol)" ""
 certificate dora >"$T/dora.rev"
 mail_of dora@example.org 'Renew' "$T/dora.rev" | send
 is "before it was confirmed: revoked" "$(state_of dora)" revoked
+certificate frank >"$T/frank.rev"
+quoted=$(store_sql "SELECT nonce FROM keyset WHERE address = 'frank@example.org'")
+mail_of frank@example.org 'Re: Reply from the Security Authority' "$T/frank.rev" | sed "s/^My key\.$/Stolen.\n\n> Confirmation: $quoted/" | send
+is "in answer to a reply, whose nonce it quotes: revoked" "$(state_of frank)" revoked
 conf_set policy revoked '"publish"'
 countersignctl wkd export "$T/export" >/dev/null
 is "and never published" "$(find "$T/export" -type f -exec grep -laF "dora@example.org" {} + | wc -l)" 0
