@@ -175,13 +175,11 @@ static enum err record(
 static void remind(const struct keyset_row *k, void *context)
 {
 	struct round *r = context;
-	const struct conf *conf = r->authority->conf;
-	int64_t span = span_of(conf, k->certified_until - r->now);
+	int64_t span = span_of(r->authority->conf, k->certified_until - r->now);
 	struct letters letters = { .count = 0 };
 	bool due = false;
 
-	if (r->rc != ERR_OK || r->count >= AT_ONCE_MAX || !span ||
-	    k->certified_until + conf->policy.grace_seconds <= r->now)
+	if (r->rc != ERR_OK || r->count >= AT_ONCE_MAX || !span)
 		return;
 	char *mark = mark_of(k, span);
 	r->rc = mark_is_due(r->authority->store, mark, r->now, FOR_EVER, &due);
@@ -197,10 +195,11 @@ enum err remind_due(struct authority *authority, int64_t now, int64_t *count_out
 {
 	struct round r = { .authority = authority, .now = now };
 	int64_t longest = longest_span(authority->conf);
+	int64_t renewable = now - authority->conf->policy.grace_seconds;
 	enum err rc = ERR_OK;
 
 	if (longest)
-		rc = keyset_each_ending(authority->store, now + longest + 1, remind, &r);
+		rc = keyset_each_ending(authority->store, renewable, now + longest + 1, remind, &r);
 	*count_out = r.count;
 	return r.rc != ERR_OK ? r.rc : rc;
 }

@@ -195,14 +195,14 @@ static void remind(struct worker *worker)
 static void prune(struct worker *worker)
 {
 	struct store *store = worker->authority->store;
-	int64_t now = when_now();
+	int64_t now = when_now(), grace = worker->authority->conf->policy.grace_seconds;
 	bool first = false;
 	enum err rc = store_begin(store);
 
 	if (rc == ERR_OK)
 		rc = mark_once(store, "prune", now, DAY_SECONDS, &first);
 	if (rc == ERR_OK)
-		rc = first ? store_prune(store, now) : release_prune(store, now);
+		rc = first ? store_prune(store, now, grace) : release_prune(store, now);
 	if (rc == ERR_OK)
 		rc = store_commit(store);
 	else

@@ -211,13 +211,15 @@ enum err keyset_each_of_key(struct store *store, const char *fingerprint,
 	return show_each(store, &q, true, each, context);
 }
 
-enum err keyset_each_ending(struct store *store, int64_t until,
+enum err keyset_each_ending(struct store *store, int64_t after, int64_t until,
     void (*each)(const struct keyset_row *row, void *context), void *context)
 {
 	static const char sql[] = "SELECT id FROM keyset WHERE confirmed > 0 AND " LIVE
-				  " AND certified_until < ? ORDER BY certified_until, id";
+				  " AND certified_until > ? AND certified_until < ?"
+				  " ORDER BY certified_until, id";
 	struct query q = query_open(store, sql);
 
+	query_put_int(&q, after);
 	query_put_int(&q, until);
 	return show_each(store, &q, true, each, context);
 }

@@ -1,7 +1,7 @@
 /* What is known of the store as a whole: named texts, counts, and what nobody needs any more. */
 #include "internal.h"
 
-#define PRUNE_SECONDS (90 * 86400)
+#define PRUNE_SECONDS (90 * 86400) /* no less than the longest span of policy "reminders" */
 #define META_COLUMNS "name, value"
 
 enum err store_get(struct store *store, const char *name, char **value_out)
@@ -89,7 +89,7 @@ enum err store_count(struct store *store, int64_t now, int64_t grace_seconds, in
 	return count_keysets(store, now, grace_seconds, soon_seconds, out);
 }
 
-enum err store_prune(struct store *store, int64_t now)
+enum err store_prune(struct store *store, int64_t now, int64_t grace_seconds)
 {
 	static const char outbox[] =
 	    "DELETE FROM outbox WHERE max(sent, failed) BETWEEN 1 AND ?1 AND bounced <= ?1";
@@ -99,7 +99,7 @@ enum err store_prune(struct store *store, int64_t now)
 
 	if (!(e = query_run_for(store, outbox, now - PRUNE_SECONDS)) &&
 	    !(e = query_run_for(store, attempt, now - PRUNE_SECONDS)) &&
-	    !(e = query_run_for(store, mark, now - PRUNE_SECONDS)) &&
+	    !(e = query_run_for(store, mark, now - PRUNE_SECONDS - grace_seconds)) &&
 	    !(e = renewal_prune(store, now - PRUNE_SECONDS)))
 		e = release_prune(store, now);
 	return e;

@@ -64,9 +64,10 @@ CHECKED enum err store_count(struct store *store, int64_t now, int64_t grace_sec
     int64_t soon_seconds, struct store_counts *out);
 /*
  * Writes. Forgets what nothing asks for any more: outbox rows done with, attempts, marks and replies of renewals, all
- * older than 90 days; released deposits whose token has ended.
+ * older than 90 days, marks by `grace_seconds` more: what was told of a certification is known until it can't be renewed any more;
+ * released deposits whose token has ended.
  */
-CHECKED enum err store_prune(struct store *store, int64_t now);
+CHECKED enum err store_prune(struct store *store, int64_t now, int64_t grace_seconds);
 
 /* ---- tokens ---- */
 struct token_row {
@@ -182,8 +183,8 @@ CHECKED enum err keyset_revoke(
     struct store *store, int64_t id, const struct buf *key, const char *reason, int64_t now);
 /* Writes. Of a keyset that is superseded (or revoked): the key with the certification withdrawn. */
 CHECKED enum err keyset_replace_key(struct store *store, int64_t id, const struct buf *key);
-/* Confirmed, live, certified until before `until`; ordered by that time: for reminders. */
-CHECKED enum err keyset_each_ending(struct store *store, int64_t until,
+/* Confirmed, live, certified until after `after` and before `until`; ordered by that time: for reminders. */
+CHECKED enum err keyset_each_ending(struct store *store, int64_t after, int64_t until,
     void (*each)(const struct keyset_row *row, void *context), void *context);
 
 /* ---- deposits and their release (P4.8, P5.5) ---- */

@@ -106,5 +106,12 @@ plain_mail carol@example.org "$later" "$T/carol.asc" | send
 is "who is past the grace period enrolls with a token" "$(outcome_for carol)" enrolled
 store_sql "SELECT hex(key) FROM keyset WHERE address = 'carol@example.org' AND superseded > 0" | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read().strip()))' >"$T/withdrawn"
 is "the certification that had ended is withdrawn" "$(gpg --batch --list-packets "$T/withdrawn" 2>/dev/null | grep -c 'sigclass 0x30')" 1
+
+# ---- what was told is known as long as it can be renewed ----
+conf_set policy grace 150d
+day 285
+is "three months after the last one of alice: only who missed one is reminded" "$(turn)" "0 1 0 "
+day 287
+is "and that once" "$(turn)" "0 0 0 "
 ok "the log is whole" countersignctl log verify
 done_testing

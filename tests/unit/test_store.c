@@ -201,7 +201,7 @@ static enum err try_set(struct store *s)
 }
 static enum err try_prune(struct store *s)
 {
-	return store_prune(s, NOW);
+	return store_prune(s, NOW, 0);
 }
 static enum err try_token_insert(struct store *s)
 {
@@ -712,14 +712,19 @@ static void prunes_what_is_old(void **state)
 	assert_written(store, try_outbox_insert(store));
 	assert_written(store, try_mark(store));
 	assert_fine(attempt_begin(store, (const uint8_t[32]){ 1 }, NOW, &n, &outcome));
-	assert_written(store, store_prune(store, NOW + 90 * DAY - 1));
+	assert_written(store, store_prune(store, NOW + 90 * DAY - 1, 0));
 	assert_int_equal(peek(place, rows), 111);
-	assert_written(store, store_prune(store, NOW + 90 * DAY));
+	assert_written(store, store_prune(store, NOW + 90 * DAY, 0));
 	assert_int_equal(peek(place, rows), 100); /* it waits, however long */
 	assert_fine(outbox_sent(store, "00000000000000000000000001", NOW));
-	assert_written(store, store_prune(store, NOW + 90 * DAY - 1));
+	assert_written(store, store_prune(store, NOW + 90 * DAY - 1, 0));
 	assert_int_equal(peek(place, rows), 100);
-	assert_written(store, store_prune(store, NOW + 90 * DAY));
+	assert_written(store, store_prune(store, NOW + 90 * DAY, 0));
+	assert_int_equal(peek(place, rows), 0);
+	assert_written(store, try_mark(store));
+	assert_written(store, store_prune(store, NOW + 120 * DAY - 1, 30 * DAY));
+	assert_int_equal(peek(place, rows), 1);
+	assert_written(store, store_prune(store, NOW + 120 * DAY, 30 * DAY));
 	assert_int_equal(peek(place, rows), 0);
 }
 

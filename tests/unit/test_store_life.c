@@ -357,10 +357,10 @@ static void releases_vanish(void **unused)
 			assert_written(store, release_prune(store, NOW + 14 * DAY));
 			break;
 		case USED_EXPIRED:
-			assert_written(store, store_prune(store, NOW + 14 * DAY));
+			assert_written(store, store_prune(store, NOW + 14 * DAY, 0));
 			break;
 		case BY_TIME:
-			assert_written(store, store_prune(store, NOW + 14 * DAY - 1));
+			assert_written(store, store_prune(store, NOW + 14 * DAY - 1, 0));
 			break;
 		default:
 			break;
@@ -621,7 +621,7 @@ static void replies_of_renewals_are_forgotten(void **state)
 	renewal_stored(store, keyset, 2);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct buf text = BUF_INIT;
-		assert_written(store, store_prune(store, NOW + cases[i].days));
+		assert_written(store, store_prune(store, NOW + cases[i].days, 0));
 		assert_fine(renewal_each(store, keyset, keep_renewal, &text));
 		assert_string_equal(buf_text(&text), cases[i].expected);
 		buf_free(&text);
@@ -658,7 +658,7 @@ static void every_byte_of_a_renewal_counts(void **state)
 	tamper(place, "UPDATE renewal SET plain = 1 WHERE id = 1");
 	assert_written(store, renewal_confirm(store, 2, NOW + 101 * DAY));
 	assert_keyset(store, keyset, "key 2", SUBKEY_2, NOW + 402 * DAY);
-	assert_written(store, store_prune(store, NOW + 400 * DAY));
+	assert_written(store, store_prune(store, NOW + 400 * DAY, 0));
 	assert_int_equal(peek(place, "SELECT reply IS NULL FROM renewal WHERE id = 2"), 1);
 }
 
@@ -774,10 +774,11 @@ static void keysets_that_end(void **state)
 {
 	static const int64_t days[] = { 20, 10, 30, 5, 8 };
 	static const struct {
-		int64_t until;
+		int64_t after, until;
 		const char *expected;
-	} cases[] = { { 5 * DAY, "" }, { 20 * DAY, "2 " }, { 20 * DAY + 1, "2 1 " },
-		{ 99 * DAY, "2 1 3 " } };
+	} cases[] = { { 0, 5 * DAY, "" }, { 0, 20 * DAY, "2 " }, { 0, 20 * DAY + 1, "2 1 " },
+		{ 0, 99 * DAY, "2 1 3 " }, { 10 * DAY - 1, 99 * DAY, "2 1 3 " },
+		{ 10 * DAY, 99 * DAY, "1 3 " } };
 	struct place *place = *state;
 	struct store *store = place->store;
 
@@ -793,7 +794,8 @@ static void keysets_that_end(void **state)
 	}
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct buf text = BUF_INIT;
-		assert_fine(keyset_each_ending(store, NOW + cases[i].until, keep_id, &text));
+		assert_fine(keyset_each_ending(
+		    store, NOW + cases[i].after, NOW + cases[i].until, keep_id, &text));
 		assert_string_equal(buf_text(&text), cases[i].expected);
 		buf_free(&text);
 	}
