@@ -194,7 +194,7 @@ void local_agent_stop(const char *home)
 	str_free(&text);
 }
 
-/* Secret keys pass through it: rather in memory than on a disk. */
+/* Secret keys pass through it: in memory, never on a disk. NULL: there is no such place. */
 static const char *scratch_parent(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -202,7 +202,7 @@ static const char *scratch_parent(void)
 	if (runtime != NULL && runtime[0] == '/' && access(runtime, W_OK) == 0 &&
 	    file_is_tmpfs(runtime))
 		return runtime;
-	return file_is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp";
+	return file_is_tmpfs("/dev/shm") ? "/dev/shm" : NULL;
 }
 
 /* What a killed countersign left; nobody works that long. */
@@ -230,10 +230,14 @@ static void sweep_scratch(const char *parent)
 enum err local_scratch_make(char **path_out)
 {
 	const char *parent = scratch_parent();
-	char *path = str_printf("%s/" SCRATCH_NAME "XXXXXX", parent);
+	char *path;
 
-	sweep_scratch(parent);
 	*path_out = NULL;
+	if (parent == NULL)
+		return err_fail(ERR_CONFIG,
+		    "there is no place in memory for secret keys: neither XDG_RUNTIME_DIR nor /dev/shm is on tmpfs");
+	sweep_scratch(parent);
+	path = str_printf("%s/" SCRATCH_NAME "XXXXXX", parent);
 	if (mkdtemp(path) == NULL) {
 		enum err e = err_fail(
 		    ERR_CREATE, "cannot make a directory in %s: %s", parent, strerror(errno));

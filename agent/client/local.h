@@ -120,7 +120,7 @@ void local_add_word(char **list, const char *word);
 
 /* Ends the agent of a home, and leaves err_text() as it was. */
 void local_agent_stop(const char *home);
-/* An empty directory in memory, where there is one, for throw-away GnuPG homes, removed by local_scratch_remove with what runs in it. */
+/* An empty directory in memory for throw-away GnuPG homes, removed by local_scratch_remove with what runs in it. ERR_CONFIG: nothing here is in memory. */
 CHECKED enum err local_scratch_make(char **path_out);
 void local_scratch_remove(char **path);
 
