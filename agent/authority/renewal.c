@@ -71,24 +71,63 @@ static enum err find_signer(struct work *w, struct work_signature *signature_out
 
 /* ---- the same request again ---- */
 
-/*
- * A client's request is known by its Request-Id; a mail by what was signed, since nothing protects its header: with another Message-ID it would be the same
- * renewal all the same.
- */
-static void name_request(struct work *w)
+/* Lines without the blanks at their ends, and no empty ones at the end: a signature over text does not cover these (RFC 4880 5.2.1, 7.1). */
+static void add_lines(struct bytes text, struct buf *out)
+{
+	struct bytes line;
+	size_t empty = 0;
+
+	while (bytes_line(&text, &line)) {
+		while (line.len > 0 && memchr(" \t\r", line.data[line.len - 1], 3))
+			line.len--;
+		if (line.len == 0) {
+			empty++;
+			continue;
+		}
+		for (; empty > 0; empty--)
+			buf_add_byte(out, '\n');
+		buf_add(out, line.data, line.len);
+		buf_add_byte(out, '\n');
+	}
+}
+
+/* What the signature is over, without what it came in; the key that made it is in the home. */
+static enum err read_signed(struct work *w, struct buf *out)
 {
 	const struct message *m = w->body;
-	struct buf name = BUF_INIT;
-	struct buf content = BUF_SECRET;
+	struct buf cleartext = BUF_SECRET;
+	struct signatures signatures;
+	enum err rc = ERR_OK;
+
+	if (!w->signature_of_body) {
+		add_lines(buf_bytes(&w->opened), out);
+	} else if (m->signature.len > 0) {
+		add_lines(buf_bytes(&m->signed_bytes), out);
+	} else {
+		rc = keyhome_verify(w->authority->home, buf_bytes(&m->signed_bytes),
+		    bytes_of(NULL, 0), &cleartext, &signatures);
+		add_lines(buf_bytes(&cleartext), out);
+	}
+	buf_free(&cleartext);
+	return rc;
+}
+
+/*
+ * A client's request is known by its Request-Id. A mail is known by key, time and text of its signature, which nobody else can change: whatever else of a captured one is
+ * altered (its header, armor, what a signature says unhashed, an encryption around it), it is the same renewal all the same.
+ */
+static enum err name_request(struct work *w, const struct work_signature *signature)
+{
+	struct buf name = BUF_INIT, content = BUF_SECRET;
+	enum err rc = ERR_OK;
 
 	if (work_is_client(w)) {
 		buf_add(&content, w->opened.data, w->opened.len);
 		buf_add_text(&name, w->request.id);
-	} else if (w->signature_of_body) {
-		buf_add(&content, m->signed_bytes.data, m->signed_bytes.len);
-		buf_add(&content, m->signature.data, m->signature.len);
 	} else {
-		buf_add(&content, w->message.encrypted.data, w->message.encrypted.len);
+		buf_addf(
+		    &content, "%s %lld\n", w->earlier->fingerprint, (long long)signature->created);
+		rc = read_signed(w, &content);
 	}
 	hash_sha256(buf_bytes(&content), w->renewal_hash);
 	if (name.len == 0) {
@@ -97,6 +136,7 @@ static void name_request(struct work *w)
 	}
 	w->renewal_id = buf_take_text(&name);
 	buf_free(&content);
+	return rc;
 }
 
 /* P5.3: the stored reply once more, as a new mail. */
@@ -123,13 +163,13 @@ static bool may_repeat(const struct work *w, const struct renewal_row *seen)
 	       memcmp(seen->request_hash, w->renewal_hash, HASH_BYTES) == 0;
 }
 
-static enum err check_seen(struct work *w)
+static enum err check_seen(struct work *w, const struct work_signature *signature)
 {
 	struct renewal_row *seen = NULL;
-	enum err rc;
+	enum err rc = name_request(w, signature);
 
-	name_request(w);
-	rc = renewal_by_request(w->authority->store, w->renewal_id, &seen);
+	if (rc == ERR_OK)
+		rc = renewal_by_request(w->authority->store, w->renewal_id, &seen);
 	if (rc == ERR_OK && seen && may_repeat(w, seen))
 		repeat(w, seen);
 	else if (rc == ERR_OK && seen)
@@ -209,7 +249,7 @@ enum err check_renewal(struct work *w)
 	enum err failed = find_signer(w, &signature);
 
 	if (failed == ERR_OK && w->verdict == VERDICT_OPEN)
-		failed = check_seen(w);
+		failed = check_seen(w, &signature);
 	if (failed == ERR_OK && w->verdict == VERDICT_OPEN)
 		failed = check_cap(w);
 	if (failed == ERR_OK && w->verdict == VERDICT_OPEN)

@@ -136,6 +136,58 @@ first=$(opened bob | sha256sum)
 count=$(renewals)
 sed 's/^Message-ID: .*/Message-ID: <another@example.org>/' "$T/mail.eml" | try 'the same under another Message-ID' renewed
 is "is the same renewal: the stored reply again" "$(opened bob | sha256sum) $(renewals)" "$first $count"
+# Whoever has seen one may alter what the signature does not cover: it is still the same.
+bent() { # KIND MAIL: with a line in the armor, an unhashed subpacket, or one recipient less
+    python3 - "$@" <<'PY'
+import base64, re, sys
+kind, path = sys.argv[1:]
+mail = open(path, encoding='ascii').read()
+block = re.search(r'-----BEGIN PGP (SIGNATURE|MESSAGE)-----\n\n(.*?)(\n=.{4})?\n-----END', mail, re.S)
+data = base64.b64decode(block[2])
+packets, at = [], 0
+while at < len(data):
+    head, first = data[at], data[at + 1]
+    if head & 0x40:
+        size, body = (first, at + 2) if first < 192 else ((first - 192 << 8) + data[at + 2] + 192, at + 3) if first < 224 else (len(data), at)
+    else:
+        size, body = int.from_bytes(data[at + 1:at + 1 + (1 << (head & 3))], 'big'), at + 1 + (1 << (head & 3))
+    packets.append((head >> 2 & 15 if not head & 0x40 else head & 63, data[at:body + size], data[body:body + size]))
+    at = body + size
+if kind == 'subpacket':
+    [(_, _, body)] = packets
+    at = 6 + int.from_bytes(body[4:6], 'big')
+    size = int.from_bytes(body[at:at + 2], 'big')
+    body = body[:at] + (size + 3).to_bytes(2, 'big') + body[at + 2:at + 2 + size] + b'\x02\x64x' + body[at + 2 + size:]
+    data = b'\x88' + bytes([len(body)]) + body
+elif kind == 'recipient':
+    assert [tag for tag, _, _ in packets[:2]] == [1, 1]
+    data = b''.join(whole for _, whole, _ in packets[:1] + packets[2:])
+text = base64.b64encode(data).decode()
+if kind == 'armor':
+    mail = mail.replace('-----\n\n' + block[2], '-----\nComment: other\n\n' + block[2])
+else:
+    mail = mail.replace(block[2] + (block[3] or ''), '\n'.join(text[i:i + 64] for i in range(0, len(text), 64)))
+sys.stdout.write(mail)
+PY
+}
+answers() { grep -lx 'Delivered-To: bob@example.org' "$T"/mail/outgoing/new/* | xargs grep -l 'BEGIN PGP MESSAGE' | wc -l; }
+signed_mail bob "$bob" 'Renew' >"$T/mime.eml"
+signed_mail bob "$bob" 'Renew' clear text='Please, again.' >"$T/clear.eml"
+printf 'encrypt-to %s\n' "$bob" >"$T/bob/.gnupg/gpg.conf"
+signed_mail bob "$bob" 'Renew' to="$sa" >"$T/sealed.eml"
+rm "$T/bob/.gnupg/gpg.conf"
+for kind in mime clear sealed; do deliver <"$T/$kind.eml"; done
+agent_once
+count=$(renewals)
+clear_sent
+for kind in armor subpacket; do
+    for mail in mime clear; do bent $kind "$T/$mail.eml" >"$T/bent.eml"; deliver <"$T/bent.eml"; done
+done
+sed 's/^Please, again\.$/& /' "$T/clear.eml" | deliver
+bent recipient "$T/sealed.eml" >"$T/bent.eml"
+deliver <"$T/bent.eml"
+agent_once
+is "what a signature does not cover makes no other renewal: six stored replies again" "$(renewals) $(answers)" "$count 6"
 signed_mail bob "$bob" 'Renew' unsigned | try 'not signed' silence
 signed_mail bob "$bob" 'Renewed interest' | try 'another word' silence
 signed_mail bob "$bob" 'My key' | try 'no word of it' silence
