@@ -293,17 +293,47 @@ static enum err compose_certified(struct work *w)
 	return rc != ERR_OK ? rc : add_notice_of(w);
 }
 
-/* P3.8: who sent it is not answered; whose key it is hears of it. */
+/* A key that is in several keysets of an address is told of once. */
+static bool was_told(const struct work *w, size_t ending)
+{
+	const struct ending *e = &w->endings[ending];
+
+	for (size_t i = 0; i < ending; i++)
+		if (str_equal(w->endings[i].address, e->address) &&
+		    str_equal(w->endings[i].fingerprint, e->fingerprint))
+			return true;
+	return false;
+}
+
+static bool has_room(const struct work *w)
+{
+	char *const *auditors = w->authority->conf->notify.auditors;
+	size_t needed = 1;
+
+	for (; auditors && *auditors; auditors++)
+		needed++;
+	return w->letters.count == 0 || w->letters.count + needed <= LETTERS_MAX;
+}
+
+/*
+ * P3.8: who sent it is not answered; whose key it is hears of it. A mail with so many keys that not everybody can be told revokes them all the same; the log
+ * names each.
+ */
 static enum err compose_revoked(struct work *w)
 {
-	const struct ending *first = &w->endings[0];
-	struct notice notice = { .event = NOTICE_SELF_REVOKED,
-		.address = first->address,
-		.actor = "the agent",
-		.keyset = first->name,
-		.fingerprint = first->fingerprint };
+	enum err rc = ERR_OK;
 
-	return letters_add_notice(w->authority, &notice, w->now, &w->letters);
+	for (size_t i = 0; rc == ERR_OK && i < w->ending_count; i++) {
+		const struct ending *e = &w->endings[i];
+		struct notice notice = { .event = NOTICE_SELF_REVOKED,
+			.address = e->address,
+			.actor = "the agent",
+			.keyset = e->name,
+			.fingerprint = e->fingerprint };
+		if (!was_told(w, i) && has_room(w))
+			rc = letters_add_notice(w->authority, &notice, w->now, &w->letters);
+	}
+	return rc;
 }
 
 /* P5.3: a new mail around the same sealed bytes. It counts under the caps of P6.7, so that a captured request can't flood anybody. */
@@ -358,6 +388,26 @@ static enum err add_repeat_alarm(struct work *w)
 	return rc;
 }
 
+/* P3.6: the recovery has to be started again, and not by the user. */
+static enum err add_exposed(struct work *w)
+{
+	struct notice notice = {
+		.event = NOTICE_TOKEN_VOIDED, .address = w->address, .actor = "the agent"
+	};
+	struct buf text = BUF_INIT;
+	enum err rc = letters_add_notice(w->authority, &notice, w->now, &w->letters);
+
+	buf_addf(&text,
+	    "The token for the recovery of %s came in a mail that was not encrypted. It was taken back, and the old encryption keys that it released are locked away again.\n\n"
+	    "Start again:\n\n    countersignctl recover %s\n\nThe user needs the program countersign for it.\n",
+	    w->address, w->address);
+	if (rc == ERR_OK)
+		rc = letters_add_alarm(w->authority, "A recovery has to be started again",
+		    buf_text(&text), w->now, &w->letters);
+	buf_free(&text);
+	return rc;
+}
+
 /* P6.5: signed as a whole, and the attachment again by itself, so that a saved attachment can be verified alone. */
 static enum err compose_refusal(struct work *w)
 {
@@ -369,7 +419,8 @@ static enum err compose_refusal(struct work *w)
 	    w->authority->home, w->authority->fingerprint, buf_bytes(&fields), &signed_fields);
 	if (rc == ERR_OK) {
 		buf_addf(&text,
-		    "The request could not be carried out. Nothing has changed.\n\n%s\n%s\n\nReason code: %s\n",
+		    "The request could not be carried out. %s\n\n%s\n%s\n\nReason code: %s\n",
+		    w->exposed ? "Your keys stay as they are." : "Nothing has changed.",
 		    what_was_wrong(w), reason_do(w->refusal.reason),
 		    reason_code(w->refusal.reason));
 		add_letterhead(w, &text);
@@ -388,6 +439,8 @@ static enum err compose_refusal(struct work *w)
 	}
 	if (rc == ERR_OK && w->alarm)
 		rc = add_repeat_alarm(w);
+	if (rc == ERR_OK && w->exposed)
+		rc = add_exposed(w);
 	buf_free(&text);
 	buf_free(&fields);
 	buf_free(&signed_fields);

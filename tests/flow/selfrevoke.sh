@@ -7,10 +7,10 @@ authority_new
 conf_set limits mails-per-address-day 1000
 conf_set wkd directory "\"$T/wkd\""
 conf_set notify auditors '{"audit@example.org"}'
-knowing_user alice bob carol dora erin frank
-for who in alice bob carol erin frank; do enroll_plain $who; done
+knowing_user alice bob carol dora erin frank grace heidi
+for who in alice bob carol erin frank grace heidi; do enroll_plain $who; done
 plain_mail dora@example.org "$(token_for dora@example.org)" "$T/dora.asc" | send
-is "five keysets are active, one is not confirmed" "$(store_sql 'SELECT count(*), sum(confirmed > 0) FROM keyset')" '6|5'
+is "seven keysets are active, one is not confirmed" "$(store_sql 'SELECT count(*), sum(confirmed > 0) FROM keyset')" '8|7'
 state_of() { store_sql "SELECT CASE WHEN revoked > 0 THEN 'revoked' WHEN confirmed > 0 THEN 'active' ELSE 'unconfirmed' END FROM keyset WHERE address = '$1@example.org'"; }
 # As GnuPG makes one with every key; the colon that it puts in front guards against accidents.
 certificate() { sed -n 's/^:*\(-----BEGIN\)/\1/; /^-----BEGIN/,$p' "$T/$1/.gnupg/openpgp-revocs.d/${!1}.rev"; }
@@ -96,6 +96,10 @@ certificate carol >"$T/carol.rev"
 { printf 'Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nlost\n\n--b\nContent-Type: application/octet-stream; name=revoke.asc\nContent-Disposition: attachment; filename=revoke.asc\n\n'; cat "$T/carol.rev"; printf -- '\n--b--\n'; } | sealed_mail carol | send
 is "encrypted: revoked" "$(state_of carol)" revoked
 is "unpublished, where policy says so" "$(published carol)" ""
+{ certificate grace; certificate heidi; } >"$T/both.rev"
+mail_of mallory@example.org 'Two keys' "$T/both.rev" | send
+is "two keys in one mail: both revoked" "$(state_of grace) $(state_of heidi)" 'revoked revoked'
+for who in grace heidi; do ok "and $who is told" test -n "$(last_to $who@example.org '^Subject: A key was revoked by its owner')"; done
 certificate dora >"$T/dora.rev"
 mail_of dora@example.org 'Renew' "$T/dora.rev" | send
 is "before it was confirmed: revoked" "$(state_of dora)" revoked
