@@ -179,6 +179,21 @@ static enum err commit_repeat_alarm(struct work *w, bool *first)
 	return rc;
 }
 
+/* P3.6: with the token goes what was released under it. */
+static enum err commit_exposed(struct work *w)
+{
+	enum err rc = token_void(w->authority->store, w->token->id, w->now);
+
+	if (rc == ERR_NOUSER) {
+		w->raced = true;
+		rc = err_fail(ERR_TEMPORARY, "raced: the token has changed meanwhile");
+	}
+	return rc != ERR_OK ? rc
+			    : record(w, "token-voided",
+				  str_printf("token=%lld reason=\"sent in clear\"",
+				      (long long)w->token->id));
+}
+
 static enum err commit_refusal(struct work *w)
 {
 	struct store *s = w->authority->store;
@@ -197,6 +212,8 @@ static enum err commit_refusal(struct work *w)
 		rc = record(w, w->alarm ? "alarm" : "refused",
 		    str_printf("reason=%s%s", reason_code(w->refusal.reason),
 			w->alarm ? " token-used-again=yes" : ""));
+	if (rc == ERR_OK && w->exposed)
+		rc = commit_exposed(w);
 	if (rc == ERR_OK && first)
 		rc = letters_insert(w->authority, &w->letters, w->now);
 	if (rc == ERR_OK)

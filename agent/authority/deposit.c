@@ -15,11 +15,35 @@ static enum escrow_policy policy_of(const struct work *w)
 	return escrow_policy_for(conf->policy.escrow, conf->policy.escrow_for, w->address);
 }
 
+static void note_release(const struct release_row *row, void *context)
+{
+	(void)row;
+	*(bool *)context = true;
+}
+
+/* P3.6: who read the mail on its way could open what is released under this token. */
+static bool check_exposed(struct work *w, enum err *failed)
+{
+	bool released = false;
+
+	if (!w->was_encrypted)
+		*failed = release_each(w->authority->store, w->token->id, note_release, &released);
+	w->exposed = released && *failed == ERR_OK;
+	if (w->exposed)
+		refuse(&w->refusal, REASON_CLIENT_REQUIRED,
+		    "Your token came in a mail that others could read, so it was taken back, "
+		    "and your old encryption keys come back only with the program countersign. "
+		    "Ask your administrator to start the recovery again.");
+	return *failed == ERR_OK && !w->exposed;
+}
+
 /* P3.6: what a mail program can't do: hand in a deposit, or take one back. */
 static bool check_plain(struct work *w, bool fresh, enum err *failed)
 {
 	int64_t kept = 0;
 
+	if (w->token && w->token->recovery && !work_is_renewal(w) && !check_exposed(w, failed))
+		return false;
 	if (fresh && policy_of(w) == ESCROW_REQUIRED)
 		return refuse(&w->refusal, REASON_CLIENT_REQUIRED, NULL);
 	if (!w->token || !w->token->recovery || work_is_renewal(w))

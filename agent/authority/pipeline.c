@@ -86,7 +86,7 @@ static void work_rewind(struct work *w)
 	buf_free(&w->picture);
 	endings_free(w);
 	deposit_row_free(&w->deposit);
-	w->relies_on_signature = w->signature_of_body = false;
+	w->relies_on_signature = w->signature_of_body = w->exposed = false;
 	w->refusal = (struct refusal){ 0 };
 	buf_free(&w->certified);
 	keyset_row_free(&w->fresh);

@@ -101,7 +101,8 @@ struct work {
 	struct ending *endings;
 	size_t ending_count;
 	struct refusal refusal;
-	bool alarm; /* a used token with other content (P5.3) */
+	bool alarm;   /* a used token with other content (P5.3) */
+	bool exposed; /* the token of a recovery was sent in clear: it is taken back (P3.6) */
 	/* deposit, certify, compose */
 	struct deposit_row *deposit; /* sealed to the escrow key; its keyset is set by commit */
 	int64_t until;

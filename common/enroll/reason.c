@@ -90,7 +90,7 @@ static const struct reason_text reasons[REASON_COUNT] = {
 	    "Run \"countersign request --again\"; if this is repeated, ask your administrator." },
 	[REASON_CLIENT_REQUIRED] = { "client-required",
 	    "This request can be made only with the program countersign.",
-	    "Install countersign and run \"countersign request\" with the same token." },
+	    "Install countersign and run \"countersign request\" with the same token, or with a new one where it was taken back." },
 	[REASON_REQUEST_MALFORMED] = { "request-malformed", "The request could not be read.",
 	    "Run \"countersign request --again\"; if this is repeated, ask your administrator to look at it." },
 	[REASON_TOO_LARGE] = { "too-large", "The request is larger than this authority accepts.",

@@ -8,6 +8,7 @@ authority_new
 conf_set limits mails-per-address-day 1000
 conf_set wkd directory "\"$T/wkd\""
 conf_set notify auditors '{"audit@example.org"}'
+conf_set notify administrators '{"admin@example.org"}'
 knowing_user alice bob
 recovery_for() { countersignctl recover "$@" 2>>"$T/ctl.err" | grep -oE '([0-9A-Z]{5}-){4}[0-9A-Z]{5}' | tee -a "$T/tokens" | tail -n 1; }
 # A generation: a fresh key in a home of its own, with what was deposited and a mail that only it can read.
@@ -90,6 +91,13 @@ ok "the token does" bash -c "forge --open '$token' alice@example.org '$sub1' <'$
 generation 2
 plain_mail alice@example.org "$token" "$T/gen2.asc" | send
 is "a plain mail can't take the deposits back" "$(reason_of "$(reply_to alice@example.org)")" client-required
+is "the token that it showed to all is void, and nothing is released" "$(store_sql "SELECT voided > 0 FROM token WHERE address = 'alice@example.org' ORDER BY id DESC LIMIT 1") $(releases)" "1 0"
+like "alice is told to start again" "$(cat "$(last_to alice@example.org '^Subject: A token was taken back')")" 'no longer works'
+ok "and the administrators" test -n "$(last_to admin@example.org '^Subject: A recovery has to be started again')"
+like "the log says so" "$(countersignctl log --address alice@example.org)" 'token-voided.*sent in clear'
+request_of 2 "$token" | send
+is "whoever read it gets nothing by it" "$(reason_of "$(reply_to alice@example.org)")" token-voided
+token=$(recovery_for alice@example.org)
 like "the first keyset is still active" "$(countersignctl --json user show alice@example.org)" '"state": "active"'
 request_of 2 "$token" >"$T/second.eml"
 send <"$T/second.eml"
