@@ -158,10 +158,10 @@ static bool find_public(
 	return !bad && primary && subkey;
 }
 
-/* What gpg writes where there is no secret (its doc/DETAILS): protected, by "S2K 101", "GNU", 1. */
+/* What gpg writes where there is no secret (its doc/DETAILS): protected, by "S2K 101", "GNU", 1; nothing behind. */
 static bool is_stub(struct bytes secret)
 {
-	return secret.len >= 8 && secret.data[0] >= 254 && secret.data[2] == 101 &&
+	return secret.len == 8 && secret.data[0] >= 254 && secret.data[2] == 101 &&
 	       memcmp(secret.data + 4, "GNU\1", 4) == 0;
 }
 

@@ -138,6 +138,17 @@ static int drop(void **state)
 	return 0;
 }
 
+/* The stub of alice, and as much behind it as her secret has. */
+static void add_long_stub(const struct fixture *f, struct buf *out)
+{
+	struct bytes body = f->parts[PROTECTED][STUB].body;
+
+	buf_add_byte(out, 0x80 | 5 << 2);
+	buf_add_byte(out, (int)body.len + 32);
+	buf_add(out, body.data, body.len);
+	buf_add_text(out, "not a secret, but as long as it.");
+}
+
 /* A blob put together from packets: letters name parts of alice's secret key, of bob's deposit after "b", of the protected one after "p". */
 static void compose(const struct fixture *f, const char *recipe, struct buf *out)
 {
@@ -153,6 +164,8 @@ static void compose(const struct fixture *f, const char *recipe, struct buf *out
 		else if (*recipe == '0') /* the stub of alice */
 			buf_add(out, f->parts[PROTECTED][STUB].whole.data,
 			    f->parts[PROTECTED][STUB].whole.len);
+		else if (*recipe == '+')
+			add_long_stub(f, out);
 		else if (*recipe == 'K') /* a public key */
 			buf_add(out, f->key.data, f->key.len);
 		else if (*recipe == 'x')
@@ -188,6 +201,7 @@ static void recipes(void **state)
 		{ "stub only", "0ui", REASON_DEPOSIT_MISMATCH },
 		{ "subkey only", "ek", REASON_DEPOSIT_MISMATCH },
 		{ "user ID first", "u0ek", REASON_DEPOSIT_MISMATCH },
+		{ "a stub and something behind", "+uiek", REASON_KEY_SECRET },
 		{ "bob's", "b?uiek", REASON_DEPOSIT_MISMATCH },
 		{ "bob's subkey below alice", "0uibek", REASON_DEPOSIT_MISMATCH },
 		{ "alice's subkey below bob", "b?uiaek", REASON_DEPOSIT_MISMATCH },
