@@ -29,10 +29,24 @@ static char *hash_text(const uint8_t hash[HASH_BYTES])
 	return buf_take_text(&b);
 }
 
+/* `escrow rotate` may be through meanwhile: what is sealed to the former key would be out of its reach. */
+static enum err check_escrow(const struct work *w)
+{
+	char *fingerprint = NULL;
+	enum err rc = store_get(w->authority->store, "escrow-fingerprint", &fingerprint);
+
+	if (rc == ERR_OK && !str_equal(fingerprint, w->deposit->escrow))
+		rc = err_fail(ERR_TEMPORARY, "raced: the escrow key has changed meanwhile");
+	str_free(&fingerprint);
+	return rc;
+}
+
 static enum err commit_deposit(struct work *w, int64_t keyset)
 {
-	if (!w->deposit)
-		return ERR_OK;
+	enum err rc = w->deposit ? check_escrow(w) : ERR_OK;
+
+	if (rc != ERR_OK || !w->deposit)
+		return rc;
 	w->deposit->keyset = keyset;
 	return deposit_insert(w->authority->store, w->deposit);
 }
