@@ -98,7 +98,7 @@ enum err revoke_prepare(struct authority *authority, const struct invocation *in
 	struct search search = { .name = name, .authority = authority };
 	enum err e;
 
-	*out = (struct revocation){ .address = address, .reason = reason };
+	*out = (struct revocation){ .address = address, .name = name, .reason = reason };
 	e = keyset_each(authority->store, address, false, find_keyset, &search);
 	if (!e && search.count)
 		out->keysets = mem_alloc(search.count * sizeof *out->keysets);
@@ -142,10 +142,23 @@ static enum err insert_one(struct authority *authority, const struct invocation 
 	return letters_insert(authority, &k->letters, in->now);
 }
 
+/* One that was enrolled meanwhile is to be revoked as well. */
+static enum err check_all(struct authority *authority, const struct revocation *r)
+{
+	struct search search = { .name = r->name, .authority = authority };
+	enum err e = keyset_each(authority->store, r->address, false, find_keyset, &search);
+
+	if (!e && search.count != r->count)
+		e = err_fail(
+		    ERR_TEMPORARY, "raced: the keysets of %s have changed meanwhile", r->address);
+	free(search.ids);
+	return e;
+}
+
 enum err revoke_insert(
     struct authority *authority, const struct invocation *in, const struct revocation *revocation)
 {
-	enum err e = ERR_OK;
+	enum err e = check_all(authority, revocation);
 
 	for (size_t i = 0; i < revocation->count && !e; i++)
 		e = insert_one(authority, in, revocation, &revocation->keysets[i]);

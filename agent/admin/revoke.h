@@ -12,7 +12,7 @@ struct revoked_keyset {
 };
 
 struct revocation {
-	const char *address, *reason;
+	const char *address, *name, *reason;
 	struct revoked_keyset *keysets;
 	size_t count;
 };
