@@ -26,9 +26,13 @@ struct backup {
  */
 CHECKED enum err backup_open(int fd, const char *path, struct backup *out);
 void backup_close(struct backup *backup);
+/*
+ * Is it a name that a backup may hold: its own four, and below keys/ and escrow/ what a GnuPG home consists of? The homes that are restored can be anywhere.
+ */
+bool backup_name_known(const char *name);
 /* The content of a member; empty where there is none. */
 struct bytes backup_member(const struct backup *backup, const char *name);
-/* Writes all members below `directory`, which exists, and syncs them. */
+/* Writes all members but the homes' configurations, which agent_prepare makes, below `directory`, which exists, and syncs them. */
 CHECKED enum err backup_unpack(const struct backup *backup, const char *directory);
 /*
  * What was unpacked there proves itself: the signature, the store with every row and the chain of the log, the public keys, and that the homes hold the secret keys. Uses gpg, but no secret key. ERR_DATA,
@@ -46,7 +50,7 @@ struct backup_files {
 	size_t count;
 };
 void backup_files_add(struct backup_files *files, const char *name, struct bytes content);
-/* A GnuPG home, but for locks and sockets, as PREFIX/…. */
+/* Of a GnuPG home what backup_name_known, as PREFIX/…. */
 CHECKED enum err backup_files_add_home(
     struct backup_files *files, const char *prefix, const char *home);
 void backup_files_free(struct backup_files *files);

@@ -38,6 +38,53 @@ struct bytes backup_member(const struct backup *b, const char *name)
 	return bytes_of(NULL, 0);
 }
 
+static bool is_hex(const char *text, size_t len)
+{
+	return strspn(text, "0123456789ABCDEF") == len;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && !str_equal(name, *names))
+		names++;
+	return *names != NULL;
+}
+
+static bool is_home_configuration(const char *name)
+{
+	static const char *const names[] = { "keys/gpg.conf", "keys/gpg-agent.conf",
+		"escrow/gpg.conf", "escrow/gpg-agent.conf", NULL };
+
+	return is_one_of(name, names);
+}
+
+/* "keys/…" and "escrow/…" without that; NULL for others. */
+static const char *in_home(const char *name)
+{
+	if (str_starts(name, "keys/"))
+		return name + strlen("keys/");
+	return str_starts(name, "escrow/") ? name + strlen("escrow/") : NULL;
+}
+
+bool backup_name_known(const char *name)
+{
+	static const char *const own[] = { "authority.asc", "escrow.asc", "countersign.db",
+		"countersign.conf", NULL };
+	static const char *const files[] = { "pubring.kbx", "trustdb.gpg", NULL };
+	static const char secret[] = "private-keys-v1.d/", revocation[] = "openpgp-revocs.d/";
+	const char *file = in_home(name);
+
+	if (!file)
+		return is_one_of(name, own);
+	if (str_starts(file, secret))
+		return is_hex(file + strlen(secret), 40) &&
+		       str_equal(file + strlen(secret) + 40, ".key");
+	if (str_starts(file, revocation))
+		return is_hex(file + strlen(revocation), 40) &&
+		       str_equal(file + strlen(revocation) + 40, ".rev");
+	return is_one_of(file, files) || is_home_configuration(name);
+}
+
 static enum err read_members(struct backup *b)
 {
 	struct bytes rest = b->file;
@@ -53,6 +100,9 @@ static enum err read_members(struct backup *b)
 	while (!(e = archive_next(&rest, &member, &found)) && found) {
 		if (b->count == MEMBERS_MAX)
 			return err_fail(ERR_DATA, "it holds too many files");
+		if (!backup_name_known(member.name))
+			return err_fail(
+			    ERR_DATA, "it holds %s, which is no part of a backup", member.name);
 		b->members = mem_array(b->members, b->count + 1, sizeof *b->members);
 		b->members[b->count++] = member;
 	}
@@ -211,7 +261,8 @@ enum err backup_unpack(const struct backup *b, const char *directory)
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; i < b->count && !e; i++)
-		e = unpack_one(&b->members[i], directory);
+		if (!is_home_configuration(b->members[i].name))
+			e = unpack_one(&b->members[i], directory);
 	return e;
 }
 

@@ -35,12 +35,6 @@ void backup_files_free(struct backup_files *files)
 	*files = (struct backup_files){ 0 };
 }
 
-static bool is_passing(const char *name)
-{
-	return str_equal(name, ".") || str_equal(name, "..") || str_starts(name, ".#") ||
-	       str_equal(name, "random_seed") || str_ends(name, ".lock") || str_ends(name, "~");
-}
-
 static enum err add_entry(struct backup_files *files, const char *name, const char *path)
 {
 	struct buf content = BUF_SECRET;
@@ -53,10 +47,8 @@ static enum err add_entry(struct backup_files *files, const char *name, const ch
 			   : err_fail(ERR_NOINPUT, "cannot read %s: %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return backup_files_add_home(files, name, path);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) || !backup_name_known(name))
 		return ERR_OK;
-	if (!archive_name_valid(name))
-		return err_fail(ERR_DATA, "%s has a name that a backup can't hold", path);
 	if (!(e = file_read(path, HOME_FILE_BYTES_MAX, &content)))
 		backup_files_add(files, name, buf_bytes(&content));
 	buf_free(&content);
@@ -74,7 +66,7 @@ enum err backup_files_add_home(struct backup_files *files, const char *prefix, c
 	while (!e && (entry = readdir(dir))) {
 		char *name, *path;
 
-		if (is_passing(entry->d_name))
+		if (str_equal(entry->d_name, ".") || str_equal(entry->d_name, ".."))
 			continue;
 		name = path_join(prefix, entry->d_name);
 		path = path_join(home, entry->d_name);
