@@ -42,13 +42,15 @@ static const struct command commands[] = {
 	    "put a token into a draft", RECORDED | HELD },
 	{ "token", "list", command_token_list, "[--all]", "outstanding tokens", READS },
 	{ "token", "void", command_token_void, "ADDRESS|ID", "take a token back", RECORDED },
-	{ "sendmail", NULL, command_sendmail, "[--each] [-t] [-i] [-f SENDER] [RECIPIENT...] < DRAFT",
+	{ "sendmail", NULL, command_sendmail,
+	    "[--each] [-t] [-i] [-f SENDER] [RECIPIENT...] < DRAFT",
 	    "stand in for sendmail: fill a draft and hand it on", RECORDED | HELD },
 	{ "filter", NULL, command_filter,
 	    "[--login LOGIN] [--sender ADDRESS] [--submit URL] [--each] RECIPIENT... < MAIL",
 	    "a content filter of Postfix: fill the mails of issuers", RECORDED | HELD },
 	{ "user", "list", command_user_list,
-	    "[--state STATE] [--domain DOMAIN] [--expiring SPAN] [--pending] [--sort address|state|since|until]", "who is enrolled", READS },
+	    "[--state STATE] [--domain DOMAIN] [--expiring SPAN] [--pending] [--sort address|state|since|until]",
+	    "who is enrolled", READS },
 	{ "user", "show", command_user_show, "ADDRESS", "all about one address", READS },
 	{ "user", "prefer", command_user_prefer, "ADDRESS KEYSET",
 	    "choose the key that is published", RECORDED | HELD },
@@ -95,7 +97,8 @@ static const struct command commands[] = {
 	{ "backup", NULL, command_backup, "FILE [--with-keys] | --verify FILE",
 	    "copy the authority to a file, or prove that one opens", RECORDED },
 	{ "restore", NULL, command_restore,
-	    "FILE [--passphrase-file FILE] [--escrow-passphrase-file FILE] | --confirm [--yes]",
+	    "FILE [--fingerprint FPR] [--passphrase-file FILE | --no-passphrase] "
+	    "[--escrow-passphrase-file FILE] [--yes] | --confirm [--yes]",
 	    "bring an authority back from a backup", RECORDED },
 };
 

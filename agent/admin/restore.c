@@ -3,6 +3,7 @@
  */
 #include "restore.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -17,6 +18,7 @@
 
 #include "apart.h"
 #include "backup.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/when.h"
 #include "base/wire.h"
@@ -24,6 +26,7 @@
 #include "keys/agent.h"
 #include "keys/deposit.h"
 #include "record.h"
+#include "secret/secret.h"
 #include "shared/hold.h"
 #include "terminal.h"
 
@@ -32,7 +35,8 @@
 
 struct restore {
 	struct invocation *in;
-	const char *file, *passphrase_file, *escrow_passphrase_file;
+	const char *file, *passphrase_file, *escrow_passphrase_file, *fingerprint;
+	bool no_passphrase, yes;
 	struct backup backup;
 	struct conf *conf;
 	bool conf_is_new; /* it comes from the backup */
@@ -42,7 +46,6 @@ struct restore {
 	uid_t uid;
 	gid_t gid;
 	struct buf passphrase, escrow_passphrase;
-	bool unprotected;
 	int64_t keysets, voided;
 };
 
@@ -146,6 +149,55 @@ static enum err check_whose(const struct restore *r)
 	    address ? address : "nobody", r->backup.address);
 }
 
+static void show_place(const char *what, const char *path)
+{
+	if (*path)
+		command_note("its %s: %s", what, path);
+}
+
+/* The backup says where files are put, with the rights of the caller. */
+static enum err confirm_places(const struct restore *r)
+{
+	const struct conf *conf = r->conf;
+
+	if (!r->conf_is_new)
+		return ERR_OK;
+	command_note("there is no %s; the backup's is taken", r->conf_path);
+	show_place("state directory", r->state);
+	show_place("key home", r->keys);
+	show_place("escrow home", r->escrow);
+	show_place("runtime directory", conf->authority.runtime_directory);
+	show_place("template directory", conf->authority.template_directory);
+	show_place("Web Key Directory", conf->wkd.directory);
+	show_place("passphrase file", conf->authority.passphrase_file);
+	return r->yes ? ERR_OK : terminal_confirm("Restore to these places?");
+}
+
+/* ---- whose it is ---- */
+
+static bool is_fingerprint(const char *given, const char *fingerprint)
+{
+	for (; *given; given++)
+		if (*given != ' ' && toupper((unsigned char)*given) != *fingerprint++)
+			return false;
+	return *fingerprint == '\0';
+}
+
+/* A backup proves itself by a key inside of it: only what the caller knows tells it from a forged one. */
+static enum err check_fingerprint(const struct restore *r)
+{
+	if (r->fingerprint)
+		return is_fingerprint(r->fingerprint, r->backup.fingerprint)
+			   ? ERR_OK
+			   : err_fail(ERR_DENIED,
+				 "the backup is that of another authority, with the fingerprint %s",
+				 r->backup.fingerprint);
+	if (!r->backup.keys)
+		return err_fail(ERR_DENIED,
+		    "the backup holds no secret keys that a passphrase could prove: give --fingerprint");
+	return ERR_OK;
+}
+
 /* ---- passphrases ---- */
 
 static enum err read_passphrases(struct restore *r)
@@ -155,20 +207,23 @@ static enum err read_passphrases(struct restore *r)
 	if (r->escrow_passphrase_file &&
 	    (e = file_read_secret(r->escrow_passphrase_file, &r->escrow_passphrase)))
 		return e;
-	if (!r->backup.keys || r->unprotected)
+	if (!r->backup.keys || r->no_passphrase)
 		return ERR_OK;
 	if (r->passphrase_file)
 		return file_read_secret(r->passphrase_file, &r->passphrase);
 	return terminal_ask("Passphrase of the authority's key", false, &r->passphrase);
 }
 
-static enum err prove_authority_key(const struct restore *r, const char *home)
+/* With a passphrase every key has one; `unlock` proves that it is this. */
+static enum err prove_home(const char *home, struct bytes passphrase, bool unlock)
 {
 	pid_t agent = -1;
 	enum err e;
 
-	if (!(e = agent_prepare(home)) && !(e = agent_start(home, &agent)) &&
-	    (e = agent_unlock(home, buf_bytes(&r->passphrase))))
+	if ((e = agent_prepare(home)) || (e = agent_start(home, &agent)))
+		return e;
+	if ((passphrase.len && (e = agent_protected(home))) ||
+	    (unlock && (e = agent_unlock(home, passphrase))))
 		e = err_prefix(e, "nothing was restored");
 	if (agent > 0) {
 		authority_stop_agent(home);
@@ -261,37 +316,41 @@ static enum err open_staged(const struct restore *r, struct store **out)
 	return e;
 }
 
+/* No private key is used as root (I19): this runs as the owner. */
+static enum err prove_homes(const struct restore *r)
+{
+	char *keys = path_join(r->staged, "keys"), *escrow = path_join(r->staged, "escrow");
+	enum err e = ERR_OK;
+
+	if (r->backup.keys)
+		e = prove_home(keys, buf_bytes(&r->passphrase), true);
+	if (!e && r->escrow_passphrase.len)
+		e = prove_home(escrow, buf_bytes(&r->escrow_passphrase), false);
+	str_free(&keys);
+	str_free(&escrow);
+	return e;
+}
+
 /* The check that the backup holds what it should, as its owner. */
 static enum err check_staged(void *context, struct buf *out)
 {
 	struct restore *r = context;
-	struct store *store = NULL;
-	char *passphrase = NULL;
-	enum err e;
+	enum err e = backup_check(&r->backup, r->staged, &r->keysets);
 
-	if (!(e = backup_check(&r->backup, r->staged, &r->keysets)) &&
-	    !(e = open_staged(r, &store)) &&
-	    !(e = store_get(store, "authority-passphrase", &passphrase))) {
+	if (!e)
 		wire_put_i64(out, r->keysets);
-		wire_put_u8(out, str_equal(passphrase, "none"));
-	}
-	store_close(&store);
-	str_free(&passphrase);
 	return e;
 }
 
-/* No private key is used as root (I19): this runs as the owner too. */
 static enum err unlock_and_hold(void *context, struct buf *out)
 {
 	struct restore *r = context;
-	char *keys = path_join(r->staged, "keys");
 	struct store *store = NULL;
-	enum err e = r->backup.keys ? prove_authority_key(r, keys) : ERR_OK;
+	enum err e = prove_homes(r);
 
 	if (!e && !(e = open_staged(r, &store)) && !(e = put_on_hold(r, store)))
 		wire_put_i64(out, r->voided);
 	store_close(&store);
-	str_free(&keys);
 	return e;
 }
 
@@ -350,7 +409,6 @@ static enum err check_and_unlock(struct restore *r)
 		goto out;
 	w = wire_open(buf_bytes(&record));
 	r->keysets = wire_i64(&w);
-	r->unprotected = wire_u8(&w);
 	if ((e = wire_end(&w)) || (e = read_passphrases(r)) ||
 	    (r->escrow_passphrase.len && (e = apart(NULL, prove_escrow, r, &record))))
 		goto out;
@@ -443,11 +501,30 @@ static void discard(struct restore *r)
 	str_free(&why);
 }
 
+static enum err add_identity(struct table *t, const struct restore *r)
+{
+	uint8_t fingerprint[20], pin[PIN_BYTES];
+	struct buf text = BUF_INIT;
+	char *spaced = authority_fingerprint_text(r->backup.fingerprint);
+	enum err e = hex_read(r->backup.fingerprint, fingerprint, sizeof fingerprint);
+
+	if (!e && !(e = pin_make(fingerprint, r->backup.address, pin))) {
+		base32_add(&text, bytes_of(pin, sizeof pin));
+		table_field_text(t, "authority", "Authority", r->backup.address);
+		table_field_text(
+		    t, "fingerprint", "Fingerprint", r->in->json ? r->backup.fingerprint : spaced);
+		table_field_text(t, "pin", "Pin", buf_text(&text));
+	}
+	buf_free(&text);
+	str_free(&spaced);
+	return e;
+}
+
 static enum err print(const struct restore *r)
 {
 	struct table *t = table_page(r->in->json);
+	enum err e = add_identity(t, r);
 
-	table_field_text(t, "authority", "Authority", r->backup.address);
 	table_field_time(t, "created", "Backup of", r->backup.created);
 	table_field_number(t, "keysets", "Keysets", r->keysets);
 	table_field_number(t, "voided", "Tokens voided", r->voided);
@@ -458,7 +535,9 @@ static enum err print(const struct restore *r)
 		command_note(
 		    "the backup holds no secret keys: put the authority's key home at %s", r->keys);
 	command_note("the authority is on hold until \"countersignctl restore --confirm\"");
-	return table_print(&t, stdout);
+	if (!e)
+		return table_print(&t, stdout);
+	return e;
 }
 
 static enum err open_file(struct restore *r)
@@ -478,7 +557,7 @@ static enum err restore(struct restore *r)
 	enum err e;
 
 	if ((e = open_file(r)) || (e = find_configuration(r)) || (e = check_whose(r)) ||
-	    (e = find_places(r)))
+	    (e = check_fingerprint(r)) || (e = find_places(r)) || (e = confirm_places(r)))
 		return e;
 	apart_hold_signals(SIG_BLOCK);
 	if ((e = stage(r)) || (e = check_and_unlock(r)) || (e = put_in_place(r)))
@@ -492,21 +571,26 @@ static enum err restore(struct restore *r)
 enum err command_restore(struct invocation *in)
 {
 	struct restore r = { .in = in, .passphrase = BUF_SECRET, .escrow_passphrase = BUF_SECRET };
-	bool confirm = false, yes = false;
+	bool confirm = false;
 	const struct option options[] = { { "confirm", OPTION_FLAG, &confirm },
-		{ "yes", OPTION_FLAG, &yes },
+		{ "yes", OPTION_FLAG, &r.yes }, { "fingerprint", OPTION_TEXT, &r.fingerprint },
+		{ "no-passphrase", OPTION_FLAG, &r.no_passphrase },
 		{ "passphrase-file", OPTION_TEXT, &r.passphrase_file },
 		{ "escrow-passphrase-file", OPTION_TEXT, &r.escrow_passphrase_file }, { 0 } };
 	enum err e = options_read(in, options, 0, 1, "one file, or --confirm");
 
 	if (e)
 		return e;
-	if ((in->argc == 1) == confirm || (yes && !confirm) ||
-	    (confirm && (r.passphrase_file || r.escrow_passphrase_file)))
+	if ((in->argc == 1) == confirm ||
+	    (confirm && (r.passphrase_file || r.escrow_passphrase_file || r.fingerprint ||
+			    r.no_passphrase)))
 		return err_fail(
 		    ERR_USAGE, "restore takes one file, or --confirm with or without --yes");
+	if (r.passphrase_file && r.no_passphrase)
+		return err_fail(
+		    ERR_USAGE, "--passphrase-file and --no-passphrase exclude each other");
 	if (confirm)
-		return restore_confirm(in, yes);
+		return restore_confirm(in, r.yes);
 	r.file = in->argv[0];
 	e = restore(&r);
 	restore_free(&r);

@@ -455,6 +455,28 @@ enum err agent_check(const char *home)
 	return err;
 }
 
+enum err agent_protected(const char *home)
+{
+	struct buf answer = BUF_INIT;
+	struct bytes rest, line;
+	struct key_line key;
+	size_t count = 0;
+	enum err err = key_lines(home, &answer);
+
+	rest = buf_bytes(&answer);
+	while (!err && bytes_line(&rest, &line))
+		if (key_line_read(line, &key)) {
+			count++;
+			if (!key.protected)
+				err = err_fail(ERR_DENIED,
+				    "a secret key in %s is not protected by a passphrase", home);
+		}
+	if (!err && count == 0)
+		err = err_fail(ERR_DENIED, "there is no secret key in %s", home);
+	buf_free(&answer);
+	return err;
+}
+
 /* Asked for one by one: "--list" gives up at the first file that is corrupt. What is not there has no line. */
 static enum err check_protection(const char *home, const struct buf *lines, bool wanted)
 {

@@ -20,6 +20,8 @@ bool agent_running(const char *home);
 /* Presets the passphrase for every secret key of the home and proves it: signs, decrypts. ERR_DENIED for a wrong one, which is
  * forgotten. Empty: the keys have none. */
 CHECKED enum err agent_unlock(const char *home, struct bytes passphrase);
+/* Has every secret key of the home a passphrase? A preset one opens those without as well. ERR_DENIED otherwise. */
+CHECKED enum err agent_protected(const char *home);
 /* Can the keys be used now without asking? ERR_UNAVAILABLE otherwise, with the reason. */
 CHECKED enum err agent_check(const char *home);
 /* Ends whatever agent serves the home; err_text() may change. */

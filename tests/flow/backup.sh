@@ -74,7 +74,7 @@ daemon_stop
 # ---- the machine is lost ----
 mv "$T/sa" "$T/lost"
 mkdir "$T/sa"
-restore() { countersignctl restore "$1" --passphrase-file "$T/pass.authority" --escrow-passphrase-file "$T/pass.escrow"; }
+restore() { countersignctl restore --yes --passphrase-file "$T/pass.authority" --escrow-passphrase-file "$T/pass.escrow" "$@"; }
 refused() { # NAME STATUS PATTERN COMMAND...
     local before
     before=$(tree)
@@ -83,8 +83,8 @@ refused() { # NAME STATUS PATTERN COMMAND...
     is "$1: changes nothing" "$(tree)" "$before"
     is "$1: leaves nothing" "$(find "$T/sa" -mindepth 1)" ""
 }
-refused "a wrong passphrase" 77 'passphrase' countersignctl restore "$T/whole.backup" --passphrase-file "$T/pass.wrong"
-refused "a wrong passphrase of the escrow key" 77 'passphrase' countersignctl restore "$T/whole.backup" --passphrase-file "$T/pass.authority" --escrow-passphrase-file "$T/pass.wrong"
+refused "a wrong passphrase" 77 'passphrase' countersignctl restore --yes "$T/whole.backup" --passphrase-file "$T/pass.wrong"
+refused "a wrong passphrase of the escrow key" 77 'passphrase' countersignctl restore --yes "$T/whole.backup" --passphrase-file "$T/pass.authority" --escrow-passphrase-file "$T/pass.wrong"
 size=$(stat -c %s "$T/whole.backup")
 for part in 0 1 300 $((size / 2)) $((size - 1024)) $((size - 1)); do
     head -c $part "$T/whole.backup" >"$T/cut.backup"
@@ -120,8 +120,43 @@ refused "a backup that somebody has changed" 76 'not signed by the authority' re
 refused "one without keys, on a new machine" 78 'with-keys' restore "$T/early.backup"
 refused "no backup" 66 'cannot read' restore "$T/none"
 
+refused "places that nobody has confirmed" 69 'terminal' setsid -w countersignctl restore "$T/whole.backup" --passphrase-file "$T/pass.authority"
+like "the places are shown" "$exits_output" "state directory: $T/sa/state"
+
+# ---- of another authority with the same address, whole in itself ----
+fingerprint=$(countersignctl --json backup --verify "$T/whole.backup" | json 'v["fingerprint"]')
+forger=$T/forger/sa.conf
+mkdir "$T/forger"
+countersignctl -c "$forger" init --address sa@example.org --maildir "$T/forger/mail" --state-directory "$T/forger/state" --runtime-directory "$T/forger/run" --no-passphrase >/dev/null 2>&1
+echo 'ssh-ed25519 AAAA' >"$T/forger/state/escrow/authorized_keys"
+ok "one without a passphrase" countersignctl -c "$forger" backup --with-keys "$T/none.backup"
+unlike "only what belongs to a key home is in it" "$(tar -tf "$T/none.backup")" 'authorized_keys'
+sqlite3 "$T/forger/state/countersign.db" "ATTACH '$T/lost/state/countersign.db' AS lost; REPLACE INTO meta SELECT * FROM lost.meta WHERE name IN ('authority-passphrase', 'escrow-passphrase')"
+COUNTERSIGN_CONF=$forger conf_set authority passphrase-file "\"$T/pass.authority\""
+ok "one whose store says that it has one" countersignctl -c "$forger" backup --with-keys "$T/set.backup"
+rm -rf "$T/forger/state"
+refused "keys without the passphrase that is given" 77 'not protected' countersignctl restore --yes "$T/none.backup" --passphrase-file "$T/pass.authority"
+refused "without the one that their store tells of" 77 'not protected' restore "$T/set.backup"
+refused "without a passphrase, and a wrong one" 77 'not protected' countersignctl restore --yes "$T/none.backup" --passphrase-file "$T/pass.wrong"
+refused "an escrow key without the passphrase that is given" 77 'not protected' countersignctl restore --yes "$T/none.backup" --no-passphrase --escrow-passphrase-file "$T/pass.escrow"
+refused "another fingerprint" 77 'another authority' countersignctl restore --yes "$T/none.backup" --no-passphrase --fingerprint "$fingerprint"
+refused "keys that have a passphrase" 77 'have a passphrase' countersignctl restore --yes "$T/whole.backup" --no-passphrase
+python3 - "$T/none.backup" "$T/more.backup" <<'PY'
+import io, sys, tarfile
+source = tarfile.open(sys.argv[1])
+out = tarfile.open(sys.argv[2], 'w', format=tarfile.USTAR_FORMAT)
+for m in source.getmembers():
+    out.addfile(m, source.extractfile(m))
+more = tarfile.TarInfo('escrow/authorized_keys')
+more.size = 4
+out.addfile(more, io.BytesIO(b'ssh\n'))
+out.close()
+PY
+refused "a file that no key home has" 65 'authorized_keys, which is no part' countersignctl restore --yes "$T/more.backup" --no-passphrase
+is "nothing is made where the forger wants it" "$(find "$T/forger" -name authorized_keys -o -name 'state*')" ""
+
 # ---- restored, and on hold ----
-ok "restored with the passphrases alone" restore "$T/whole.backup"
+ok "restored with the passphrases alone" restore "$T/whole.backup" --fingerprint "$fingerprint"
 not "it replaces nothing" restore "$T/whole.backup"
 ok "the log is whole" countersignctl log verify
 is "all keysets are there" "$(countersignctl --json user list | json 'sum(u["state"] == "active" for u in v)')" 10

@@ -66,7 +66,7 @@ shows recover alice@example.org
 shows revoke bob@example.org --reason left
 mv "$T/sa/state" "$T/sa/lost"
 rm "$T"/wkd/.well-known/openpgpkey/example.org/hu/kei1q4tipxxu1yj79k9kfukdhfy631xe
-shows restore authority.backup
+shows restore authority.backup --no-passphrase
 shows restore --confirm --yes
 shows escrow rotate --to-home new-escrow --no-passphrase
 
