@@ -31,7 +31,7 @@ user alice
 lasts 20d
 ok "alice enrolls for 20 days" ask alice --name 'Alice Example'
 agent_once
-ok "and opens the reply" opens alice --level low >/dev/null
+ok "and opens the reply" opens alice --level low
 agent_once
 exits "list warns of the end" 0 as alice countersign list
 like "and says what to do" "$exits_output" 'certification of the keyset "default" .* ends on .*countersign renew "default"'
