@@ -370,7 +370,8 @@ static enum err check_repeat(struct work *w)
 	if (same) {
 		const struct rule *rule =
 		    keyset_rule(work_state(w, w->earlier), KEYSET_EVENT_REPEAT);
-		if (rule->act == RULE_RESEND && w->now - w->earlier->enrolled < REPEAT_SECONDS) {
+		if (rule->act == RULE_RESEND && w->earlier->reply.len > 0 &&
+		    w->now - w->earlier->enrolled < REPEAT_SECONDS) {
 			w->verdict = VERDICT_REPEAT;
 			return ERR_OK;
 		}

@@ -101,6 +101,8 @@ CHECKED enum err numbers_end(struct numbers *numbers, enum err e);
 CHECKED enum err keyset_renew(struct store *store, const struct renewal_row *renewal);
 /* Writes. Replies of renewals made until then are no longer sent again. */
 CHECKED enum err renewal_prune(struct store *store, int64_t until);
+/* Writes. The replies of enrollments until then are not sent again (P5.3), and are forgotten. */
+CHECKED enum err keyset_prune(struct store *store, int64_t before);
 
 /* The head of the log that a new store starts with. */
 CHECKED enum err audit_start(struct store *store);

@@ -12,6 +12,10 @@
 #define SELECT_KEYSET "SELECT " SEALED("keyset", COLUMNS)
 #define LIVE "superseded = 0 AND revoked = 0"
 
+/* P5.5: the reply to a recovery holds what was released, and goes with it. */
+#define RELEASED_GONE \
+	"reply = iif((SELECT recovery FROM token WHERE token.id = keyset.token), x'', reply)"
+
 static const char seal[] = SEAL("keyset", COLUMNS, "id");
 
 static struct keyset_row *read_row(struct query *q)
@@ -252,8 +256,8 @@ static enum err change(struct store *store, const char *sql, int64_t now, int64_
 
 enum err keyset_supersede(struct store *store, int64_t id, int64_t now)
 {
-	static const char sql[] = "UPDATE keyset SET superseded = ?, preferred = 0, "
-				  "publish_due = publish_due OR confirmed > 0 WHERE id = ?";
+	static const char sql[] = "UPDATE keyset SET superseded = ?, preferred = 0, " RELEASED_GONE
+				  ", publish_due = publish_due OR confirmed > 0 WHERE id = ?";
 	struct keyset_row *row = NULL;
 	enum err e;
 
@@ -266,7 +270,8 @@ enum err keyset_supersede(struct store *store, int64_t id, int64_t now)
 
 enum err keyset_confirm(struct store *store, int64_t id, int64_t now)
 {
-	static const char sql[] = "UPDATE keyset SET confirmed = ?, publish_due = 1 WHERE id = ?";
+	static const char sql[] =
+	    "UPDATE keyset SET confirmed = ?, publish_due = 1, " RELEASED_GONE " WHERE id = ?";
 	struct keyset_row *row = NULL;
 	enum err e;
 
@@ -278,11 +283,31 @@ enum err keyset_confirm(struct store *store, int64_t id, int64_t now)
 	return e;
 }
 
+enum err keyset_prune(struct store *store, int64_t before)
+{
+	static const char sql[] = "UPDATE keyset SET reply = x'' WHERE enrolled <= ? AND id = ?";
+	struct query q =
+	    query_open(store, "SELECT id FROM keyset WHERE enrolled <= ? AND length(reply) > 0");
+	struct numbers ids = { 0 };
+	struct keyset_row *row = NULL;
+	enum err e;
+
+	query_put_int(&q, before);
+	e = numbers_collect(&q, &ids);
+	for (size_t i = 0; !e && i < ids.count; i++) {
+		if (!(e = numbers_note(&ids, keyset_by_id(store, ids.at[i], &row))) && row)
+			e = change(store, sql, before, ids.at[i]);
+		keyset_row_free(&row);
+	}
+	str_free(&ids.damage);
+	return numbers_end(&ids, e);
+}
+
 enum err keyset_revoke(
     struct store *store, int64_t id, const struct buf *key, const char *reason, int64_t now)
 {
 	static const char sql[] =
-	    "UPDATE keyset SET revoked = ?, revoke_reason = ?, key = ?,"
+	    "UPDATE keyset SET revoked = ?, revoke_reason = ?, key = ?, " RELEASED_GONE ","
 	    " preferred = 0, publish_due = publish_due OR confirmed > 0 WHERE id = ?";
 	struct keyset_row *row = NULL;
 	struct query q;

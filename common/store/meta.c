@@ -1,7 +1,8 @@
 /* What is known of the store as a whole: named texts, counts, and what nobody needs any more. */
 #include "internal.h"
 
-#define PRUNE_SECONDS (90 * 86400) /* no less than the longest span of policy "reminders" */
+#define REPEAT_SECONDS (30 * 86400) /* P5.3 */
+#define PRUNE_SECONDS (90 * 86400)  /* no less than the longest span of policy "reminders" */
 #define META_COLUMNS "name, value"
 
 enum err store_get(struct store *store, const char *name, char **value_out)
@@ -100,7 +101,8 @@ enum err store_prune(struct store *store, int64_t now, int64_t grace_seconds)
 	if (!(e = query_run_for(store, outbox, now - PRUNE_SECONDS)) &&
 	    !(e = query_run_for(store, attempt, now - PRUNE_SECONDS)) &&
 	    !(e = query_run_for(store, mark, now - PRUNE_SECONDS - grace_seconds)) &&
-	    !(e = renewal_prune(store, now - PRUNE_SECONDS)))
+	    !(e = renewal_prune(store, now - PRUNE_SECONDS)) &&
+	    !(e = keyset_prune(store, now - REPEAT_SECONDS)))
 		e = release_prune(store, now);
 	return e;
 }

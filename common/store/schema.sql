@@ -61,7 +61,7 @@ CREATE TABLE keyset (
 	request_hash BLOB NOT NULL CHECK (length(request_hash) = 32),
 	nonce TEXT UNIQUE CHECK (length(nonce) BETWEEN 1 AND 128), -- of the reply (P5.4)
 	plain INTEGER NOT NULL CHECK (plain IN (0, 1)), -- replied to a mail program (P6.3)
-	reply BLOB NOT NULL CHECK (length(reply) BETWEEN 1 AND 16777216),
+	reply BLOB NOT NULL CHECK (length(reply) <= 16777216), -- empty once it is not sent again (P5.3, P5.5)
 	reply_message_id TEXT NOT NULL CHECK (length(reply_message_id) BETWEEN 1 AND 998),
 	reply_hash BLOB NOT NULL CHECK (length(reply_hash) = 32),
 	token INTEGER REFERENCES token (id),

@@ -126,8 +126,9 @@ struct keyset_row {
 	char *request_id;         /* of the request that made it */
 	uint8_t request_hash[32]; /* SHA-256 over the request's content: the same request (P5.3) */
 	char *nonce;
-	bool plain;             /* replied as PGP/MIME to a mail program (P6.3) */
-	struct buf reply;       /* the sealed reply, armored */
+	bool plain; /* replied as PGP/MIME to a mail program (P6.3) */
+	struct buf
+	    reply; /* the sealed reply, armored; empty once it is not sent again (P5.3, P5.5) */
 	char *reply_message_id; /* of its first mail */
 	uint8_t reply_hash[32];
 	int64_t token; /* token id; 0: none */

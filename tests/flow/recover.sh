@@ -111,6 +111,7 @@ is "the same request brings the same parts once more" "$(parts_of gen2)" "$sub1"
 is "they are kept until it is confirmed" "$(releases)" 1
 confirm 2
 is "and not longer" "$(releases)" 0
+is "nor is the reply that held them" "$(store_sql "SELECT length(reply) FROM keyset WHERE address = 'alice@example.org' AND superseded = 0")" 0
 is "the new key is published" "$(published "$gen2")" 1
 is "the old one is not any more" "$(published "$gen1")" 0
 store_sql "SELECT hex(key) FROM keyset WHERE fingerprint = '$gen1'" | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read().strip()))' >"$T/withdrawn"
