@@ -90,7 +90,7 @@ for part in 0 1 300 $((size / 2)) $((size - 1024)) $((size - 1)); do
     head -c $part "$T/whole.backup" >"$T/cut.backup"
     refused "a backup cut off after $part bytes" 65 'too early|damaged' restore "$T/cut.backup"
 done
-for place in 700 5000 $((size / 3)) $((size / 2)); do
+for place in 700 $((size / 4)) $((size / 3)) $((size / 2)); do
     python3 - "$T/whole.backup" "$T/bad.backup" $place <<'PY'
 import sys
 data = bytearray(open(sys.argv[1], 'rb').read())

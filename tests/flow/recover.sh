@@ -83,6 +83,23 @@ is "the search for the secret works" "$(holding "$T/deposit1" "$T/deposit1")" "$
 is "the secret is nowhere in clear" "$(holding "$T/deposit1" "$T/sa" "$T/mail")" ""
 store_sql 'SELECT hex(sealed) FROM release' | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read().strip()))' >"$T/release"
 not "the authority's key does not open what was released" gpg --homedir "$T/sa/state/keys" --batch --quiet -d "$T/release"
+# Everything that the daemon's user can read, but for the escrow key's home, which is another's (root-recover.sh): does any of it open what was released?
+token_key=$(store_sql "SELECT hex(key) FROM token WHERE address = 'alice@example.org' ORDER BY id DESC LIMIT 1")
+readable() { find "$T/sa" "$T/mail" "$T/wkd" "$T/agent.log" -type f -not -path '*/state/escrow/*' 2>/dev/null; }
+steal() { open_release --search "$token_key" alice@example.org "$sub1" "$T/release" "$@"; }
+python3 - "$token" >"$T/seed" <<'PY'
+import sys
+digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+bits = ''.join(format(digits.index(c), '05b') for c in sys.argv[1].replace('-', '')[:16])
+sys.stdout.buffer.write(b'x' * 7 + bytes(int(bits[n:n + 8], 2) for n in range(0, 80, 8)) + b'y' * 9)
+PY
+is "the search finds S where it lies" "$(steal "$T/seed" "$T/release")" "$T/seed"
+ok "there is much to search" test "$(readable | wc -l)" -gt 10
+is "nothing that the agent could read opens what it passes on" "$(readable | xargs -d '\n' open_release --search "$token_key" alice@example.org "$sub1" "$T/release")" ""
+store_sql 'SELECT hex(sealed) FROM deposit LIMIT 1' | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read().strip()))' >"$T/deposited"
+not "nor does the authority's key open the deposit" gpg --homedir "$T/sa/state/keys" --batch --quiet -d "$T/deposited"
+cp -a "$T/sa/state/escrow" "$T/gnupg-escrow" && rm -f "$T/gnupg-escrow/gpg.conf"
+ok "which the escrow key does" bash -c "gpg --homedir '$T/gnupg-escrow' --batch --quiet --pinentry-mode loopback --passphrase '' -d '$T/deposited' | cmp - '$T/deposit1'"
 not "another token does not" bash -c "forge --open '$(token_for bob@example.org)' alice@example.org '$sub1' <'$T/release'"
 not "nor the token for another address" bash -c "forge --open '$token' bob@example.org '$sub1' <'$T/release'"
 ok "the token does" bash -c "forge --open '$token' alice@example.org '$sub1' <'$T/release' | cmp - '$T/deposit1'"
