@@ -44,9 +44,9 @@ goes 'a confirmation too many: ignored' '0 1 0' confirmed <"$T/answer.eml"
 user client
 printf %s "$(token_for client@example.org)" >"$T/t"
 agent_once
-as client countersign request --token-file "$T/t" --authority-key "$T/card.asc" --address client@example.org --name Client --keyset default --output "$T/client.eml" >/dev/null 2>>"$T/client.err"
+as client countersign request --token-file "$T/t" --authority-key "$T/card.asc" --address client@example.org --name Client --keyset default --no-deposit --output "$T/client.eml" >/dev/null 2>>"$T/client.err"
 rm "$T/t"
-goes "a client's request, which holds no token: done" '1 0 0' enrolled <"$T/client.eml"
+goes "a client's request, which holds neither token nor deposit: done" '1 0 0' enrolled <"$T/client.eml"
 {
     printf 'From: bob@example.org\nTo: sa@example.org\nSubject: Enrollment request\nMIME-Version: 1.0\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=e\n\n--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--e\nContent-Type: application/octet-stream\n\n'
     printf 'Countersign-Request: 1\nnonsense\n' | as alice gpg --batch --quiet --trust-model always --armor -r sa@example.org -e
