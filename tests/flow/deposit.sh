@@ -146,25 +146,7 @@ rm "$T"/mail/inbox/new/* "$T"/mail/inbox/cur/* 2>/dev/null
 clear_sent
 request "$T/good.deposit" | deliver
 strace -f -qq -y -xx -s 1000000 -e trace=write,writev,pwrite64,pwritev,sendto,sendmsg -o "$T/trace" countersignd --once 2>>"$T/agent.log"
-python3 - "$T/good.deposit" "$T/trace" >"$T/written" <<'PY'
-import re, sys
-deposit = open(sys.argv[1], 'rb').read()
-at = deposit.index(b'\x03\x01\x08\x07') + 7
-scalar = deposit[at:at + 30]
-forms = [scalar, scalar.hex().encode(), scalar.hex().upper().encode()]
-seen = {}
-for line in open(sys.argv[2], encoding='latin-1'):
-    found = re.match(r'\d+ +\w+\(\d+<(.*?)>, ?(.*)', line)
-    if not found:
-        continue
-    path = bytes.fromhex(found[1].replace('\\x', '')).decode('latin-1') if '\\x' in found[1] else found[1]
-    text = ''.join(re.findall(r'"((?:\\x[0-9a-f]{2})*)"', found[2]))
-    seen.setdefault(path, bytearray()).extend(bytes.fromhex(text.replace('\\x', '')))
-for path, data in sorted(seen.items()):
-    bare = bytes(b for b in data if b not in b' \n\t')
-    if any(form in data or form in bare for form in forms):
-        print('file' if path.startswith('/') else 'other', path)
-PY
+"$top/tests/lib/traced_writes.py" "$T/good.deposit" "$T/trace" >"$T/written"
 like "the trace sees the secret where it has to be: in the deposit's own home" "$(cat "$T/written")" "^file $T/sa/run/[^ ]*private-keys-v1.d/"
 is "and in no file outside of the runtime directory" "$(grep '^file ' "$T/written" | grep -v "^file $T/sa/run/")" ""
 not "a good one: the same token enrolls" grep -qs '^Reason code' "$(reply_to alice@example.org)"

@@ -118,7 +118,13 @@ is "whoever read it gets nothing by it" "$(reason_of "$(reply_to alice@example.o
 token=$(recovery_for alice@example.org)
 like "the first keyset is still active" "$(countersignctl --json user show alice@example.org)" '"state": "active"'
 request_of 2 "$token" >"$T/second.eml"
-send <"$T/second.eml"
+deliver <"$T/second.eml"
+clear_sent
+strace -f -qq -y -xx -s 1000000 -e trace=write,writev,pwrite64,pwritev,sendto,sendmsg -o "$T/trace" countersignd --once 2>>"$T/agent.log"
+"$top/tests/lib/traced_writes.py" "$T/deposit2" "$T/trace" >"$T/written"
+like "the new deposit's secret is written to its own home" "$(cat "$T/written")" "^file $T/sa/run/[^ ]*private-keys-v1.d/"
+is "and to no file outside of the runtime directory" "$(grep '^file ' "$T/written" | grep -v "^file $T/sa/run/")" ""
+is "the recovered secret, which it passes on, to nothing at all" "$("$top/tests/lib/traced_writes.py" "$T/deposit1" "$T/trace")" ""
 is "with the client it is recovered, under the same keyset name" "$(result_of 2)" recovered
 like "alice is told" "$(cat "$(last_to alice@example.org '^Subject: A recovery was completed')")" '1 old encryption key came back'
 is "the reply brings the first generation's encryption key" "$(parts_of gen2)" "$sub1"
